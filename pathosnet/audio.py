@@ -1,0 +1,125 @@
+"""Waveforms: files and arrays of any rate, depth and number of channels become mono 16 kHz in [-1, 1]."""
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from pathosnet.errors import InputError
+
+SAMPLE_RATE = 16_000
+MIN_SAMPLES = 400  # one 25 ms analysis window at 16 kHz: less holds no frame of any feature
+
+
+def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Tensor:
+    """Reads an audio file.
+
+    Args:
+        path: anything that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, …), any rate, channels and bit depth.
+        sample_rate: of the result, in Hz.
+
+    Returns:
+        ``(samples,)`` float32 in [-1, 1], channels averaged.
+
+    Raises:
+        InputError: the file is missing, no audio, empty, shorter than 25 ms, or holds NaN or infinite samples.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: {'is a folder, expected an audio file' if path.is_dir() else 'no such audio file'}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is an empty file (0 bytes), expected audio; record or export it again")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        reason = str(error).rpartition(": ")[2].rstrip(".")
+        raise InputError(
+            f"{path}: cannot be read as audio ({reason}); expected WAV, FLAC, OGG, MP3 or AIFF — convert it to WAV"
+        ) from error
+    return to_mono(samples, rate, sample_rate, name=str(path))
+
+
+def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str = "audio") -> Tensor:
+    """Makes samples of any kind a mono waveform.
+
+    Args:
+        samples: ``(samples,)`` or ``(samples, channels)``, a NumPy array, a tensor or nested lists; floating point in
+            [-1, 1], or integers, which are divided by their type's full scale (unsigned 8 bit is centred at 128).
+        rate: of ``samples``, in Hz.
+        sample_rate: of the result, in Hz.
+        name: of the recording, for errors.
+
+    Returns:
+        ``(samples,)`` float32.
+
+    Raises:
+        InputError: no samples or fewer than 25 ms, NaN or infinite samples, another number of axes.
+    """
+    array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
+    if array.ndim not in (1, 2):
+        raise InputError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {array.shape}")
+    if array.ndim == 2 and array.shape[1] > 64:
+        raise InputError(f"{name}: expected shape (samples, channels), got {array.shape}; pass the transpose")
+    if rate <= 0:
+        raise InputError(f"{name}: expected a positive sample rate, got {rate}")
+    if array.dtype == np.uint8:
+        array = (array.astype(np.float32) - 128.0) / 128.0
+    elif np.issubdtype(array.dtype, np.integer):
+        array = array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
+    elif not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{name}: expected floating-point or integer samples, got {array.dtype}")
+    if array.ndim == 2:
+        array = array.mean(axis=1)
+    if not np.isfinite(array).all():
+        raise InputError(f"{name}: holds NaN or infinite samples; repair or leave out the recording")
+    minimum = MIN_SAMPLES / SAMPLE_RATE
+    if len(array) < minimum * rate:
+        raise InputError(
+            f"{name}: holds {len(array)} samples at {rate} Hz, expected at least {minimum * 1000:.0f} ms of audio "
+            f"({round(minimum * rate)} samples)"
+        )
+    waveform = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return waveform if rate == sample_rate else resample(waveform, rate, sample_rate)
+
+
+def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
+    """Resamples with a Kaiser-windowed sinc of 64 zero crossings (the quality that is often called "kaiser best").
+
+    Args:
+        waveform: ``(samples,)`` at ``rate`` Hz.
+        rate: in Hz.
+        sample_rate: of the result, in Hz.
+
+    Returns:
+        ``(ceil(samples · sample_rate / rate),)``.
+    """
+    functional = _torchaudio_functional()
+    resampled: Tensor = functional.resample(
+        waveform,
+        rate,
+        sample_rate,
+        lowpass_filter_width=64,
+        rolloff=0.9475937167399596,
+        resampling_method="sinc_interp_kaiser",
+        beta=14.769656459379492,
+    )
+    return resampled
+
+
+def _torchaudio_functional() -> Any:
+    try:
+        import torchaudio.functional
+    except Exception as error:  # a mismatched pair raises ImportError, OSError or RuntimeError, by platform
+        try:
+            torchaudio_version = importlib.metadata.version("torchaudio")
+        except importlib.metadata.PackageNotFoundError:
+            torchaudio_version = "(not installed)"
+        raise InputError(
+            f"torchaudio {torchaudio_version} cannot be imported beside torch {torch.__version__} ({error}); "
+            "install a pair that was built together: pip install 'torch==2.11.*' 'torchaudio==2.11.*'"
+        ) from error
+    return torchaudio.functional

@@ -1,0 +1,25 @@
+"""From a transcript to words."""
+
+import re
+import unicodedata
+
+TAG = re.compile(r"\[[^\[\]]*\]")  # what a transcriber noted beside the words: [LAUGHTER], [GARBAGE]
+
+
+def tokenize(text: str) -> list[str]:
+    """Splits a transcript into words as the public word-vector files have them.
+
+    Letters, digits and combining marks make words, everything else parts them; so ``l'amico`` is two words, as in
+    MUSE's and fastText's vocabularies. Tags such as ``[LAUGHTER]`` are left out. The case is kept.
+
+    Args:
+        text: a sentence in any script that parts its words.
+
+    Returns:
+        The words, composed (Unicode NFC); none for an empty text.
+
+    >>> tokenize("L'amico non c'è… [LAUGHTER] perché?")
+    ['L', 'amico', 'non', 'c', 'è', 'perché']
+    """
+    characters = unicodedata.normalize("NFC", TAG.sub(" ", text))
+    return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in characters).split()

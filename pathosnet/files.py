@@ -1,0 +1,70 @@
+"""Files and folders that appear whole or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pathosnet.errors import InputError
+
+
+@contextmanager
+def written_aside(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Gives a new folder beside ``target`` that takes its name once the block has ended without an error.
+
+    If the block fails, or is interrupted, the folder is removed and ``target`` is as it was.
+
+    Args:
+        target: the folder to make.
+        overwrite: replace ``target`` if it is there already.
+
+    Raises:
+        InputError: ``target`` exists and may not be replaced, or its parent cannot be written to.
+    """
+    target = Path(target)
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; choose another folder, or replace it with --overwrite")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file, expected a folder to write to; choose another name")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error}); choose another folder") from error
+    try:
+        aside.chmod(0o755)
+        yield aside
+        if target.exists():
+            discarded = Path(tempfile.mkdtemp(prefix=f".{target.name}.replaced-", dir=target.parent))
+            os.rename(target, discarded / target.name)
+            os.rename(aside, target)
+            shutil.rmtree(discarded)
+        else:
+            os.rename(aside, target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file, with an error that names it.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid JSON ({error})") from error
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes indented JSON in UTF-8."""
+    Path(path).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,146 @@
+"""The building blocks of a branch (paper, figure 1b; details from the authors' code).
+
+Everything here takes ``(batch, features, time)`` and a mask ``(batch, time)``, True where a frame is real, and gives
+zeros elsewhere. What a sequence becomes does not depend on how far its batch is padded.
+"""
+
+import torch
+from torch import Tensor, nn
+
+BATCH_NORM_EPSILON = 1e-3
+BATCH_NORM_MOMENTUM = 0.01  # Keras' 0.99 in PyTorch's sense
+KERNEL_SIZE = 3
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation over real frames only.
+
+    The running statistics begin as the plain average of the first batches and become an exponential one after
+    ``1 / momentum`` batches, so that they are of use from the first epoch on.
+
+    Args:
+        num_features: length of a frame.
+        epsilon: added to the variance.
+        momentum: share of a new batch in the running statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches: Tensor
+
+    def __init__(
+        self, num_features: int, epsilon: float = BATCH_NORM_EPSILON, momentum: float = BATCH_NORM_MOMENTUM
+    ) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalises ``(batch, features, time)``."""
+        mean, variance = self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
+        scale = self.weight * torch.rsqrt(variance + self.epsilon)
+        shift = self.bias - mean * scale
+        return _zero_padding(x * scale[:, None].to(x.dtype) + shift[:, None].to(x.dtype), mask)
+
+    def _batch_statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        real = mask.unsqueeze(1)
+        values = _zero_padding(x.float(), mask)  # half precision is too coarse for sums
+        count = mask.sum()
+        mean = values.sum(dim=(0, 2)) / count
+        variance = ((values - mean[:, None]) * real).square().sum(dim=(0, 2)) / count
+        with torch.no_grad():
+            share = torch.clamp(1.0 / (self.num_batches + 1), min=self.momentum)
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(unbiased, share)
+            self.num_batches += 1
+        return mean, variance
+
+
+class Stem(nn.Module):
+    """Convolution → batch norm → spatial dropout → ReLU → max pooling → batch norm.
+
+    Args:
+        in_features: length of an input frame.
+        width: length of an output frame.
+        dropout: share of features that are dropped over a whole utterance.
+        batch_norm_momentum: see MaskedBatchNorm.
+    """
+
+    def __init__(
+        self, in_features: int, width: int, dropout: float, batch_norm_momentum: float = BATCH_NORM_MOMENTUM
+    ) -> None:
+        super().__init__()
+        self.conv = _convolution(in_features, width)
+        self.conv_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
+        self.dropout = nn.Dropout1d(dropout)
+        self.pool_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """``(batch, in_features, time)`` → ``(batch, width, time / 2)`` and its mask."""
+        x = self.conv_bn(_zero_padding(self.conv(_zero_padding(x, mask)), mask), mask)
+        x, mask = max_pool(torch.relu(self.dropout(x)), mask)
+        return self.pool_bn(x, mask), mask
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a shortcut; both are pooled and normalised, added, and passed through a ReLU.
+
+    Args:
+        width: length of a frame.
+        dropout: share of features that are dropped over a whole utterance.
+        batch_norm_momentum: see MaskedBatchNorm.
+    """
+
+    def __init__(self, width: int, dropout: float, batch_norm_momentum: float = BATCH_NORM_MOMENTUM) -> None:
+        super().__init__()
+        self.conv1 = _convolution(width, width)
+        self.conv2 = _convolution(width, width)
+        self.dropout = nn.Dropout1d(dropout)
+        self.main_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
+        self.shortcut_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """``(batch, width, time)`` → ``(batch, width, time / 2)`` and its mask."""
+        main = _zero_padding(self.dropout(self.conv1(x)), mask)
+        main, pooled_mask = max_pool(self.dropout(self.conv2(main)), mask)
+        shortcut, _ = max_pool(x, mask)
+        return torch.relu(self.main_bn(main, pooled_mask) + self.shortcut_bn(shortcut, pooled_mask)), pooled_mask
+
+
+def max_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Pools over pairs of frames; of an odd number the last stands alone.
+
+    Args:
+        x: ``(batch, features, time)``.
+        mask: ``(batch, time)``.
+
+    Returns:
+        ``(batch, features, ceil(time / 2))`` and its mask.
+    """
+    lowest = x.masked_fill(~mask.unsqueeze(1), -torch.inf)
+    pooled = nn.functional.max_pool1d(lowest, kernel_size=2, ceil_mode=True)
+    pooled_mask = mask[:, ::2]
+    return _zero_padding(pooled, pooled_mask), pooled_mask
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Averages over the real frames: ``(batch, features, time)`` → ``(batch, features)``."""
+    return _zero_padding(x, mask).sum(dim=2) / mask.sum(dim=1, keepdim=True).to(x.dtype)
+
+
+def _zero_padding(x: Tensor, mask: Tensor) -> Tensor:
+    return x.masked_fill(~mask.unsqueeze(1), 0.0)
+
+
+def _convolution(in_features: int, out_features: int) -> nn.Conv1d:
+    convolution = nn.Conv1d(in_features, out_features, KERNEL_SIZE, padding=KERNEL_SIZE // 2)
+    nn.init.xavier_uniform_(convolution.weight)  # Keras' default
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+    return convolution

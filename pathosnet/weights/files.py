@@ -1,0 +1,146 @@
+"""Reading tensors by name from Keras, PyTorch and safetensors files, and putting them into a module strictly."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from pathosnet.errors import InputError
+
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+PYTORCH_SUFFIXES = (".pth", ".pt", ".bin")
+
+# Keras' name of a variable → PyTorch's name of it
+_VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+_COUNTERS = ("num_batches", "num_batches_tracked")  # in PyTorch's batch norms, not in Keras'
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Reads a file's tensors in PyTorch's layout.
+
+    Args:
+        path: Keras HDF5 weights (``.h5``), a pickled state dict (``.pth``, ``.pt``: read with ``weights_only=True``,
+            which runs no code), or safetensors.
+
+    Returns:
+        ``layer.weight`` → tensor; of Keras files with the layer's name as it is (it may hold slashes).
+
+    Raises:
+        InputError: the file is missing, damaged, of another format, or holds no tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    try:
+        if path.suffix in KERAS_SUFFIXES:
+            tensors = _read_keras(path)
+        elif path.suffix in PYTORCH_SUFFIXES:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+                raise InputError(f"{path}: expected a state dict (name → tensor), got {type(state).__name__}")
+            tensors = dict(state)
+        elif path.suffix == ".safetensors":
+            tensors = safetensors.torch.load_file(path)
+        else:
+            raise InputError(
+                f"{path}: expected a weights file ending in .h5 (Keras), .pth (PyTorch) or .safetensors, "
+                f"got {path.suffix or 'no ending'!r}"
+            )
+    except InputError:
+        raise
+    except Exception as error:  # HDF5, pickle, zip and safetensors each have their own errors for damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be read as weights ({reason}); get the file again") from error
+    if not tensors:
+        raise InputError(f"{path}: holds no weights")
+    return tensors
+
+
+def _read_keras(path: Path) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    with h5py.File(path, "r") as file:
+        root = file["model_weights"] if "model_weights" in file else file  # a whole model, or its weights alone
+        if "layer_names" not in root.attrs:
+            raise InputError(f"{path}: is an HDF5 file, but not one of Keras weights (it lists no layers)")
+        for layer in (_text(name) for name in root.attrs["layer_names"]):
+            for variable_path in (_text(name) for name in root[layer].attrs["weight_names"]):
+                variable = variable_path.rpartition("/")[2].partition(":")[0]
+                value = np.asarray(root[layer][variable_path])
+                if variable == "kernel":  # (…, in, out) -> (out, in, …)
+                    value = value.transpose(value.ndim - 1, value.ndim - 2, *range(value.ndim - 2))
+                name = f"{layer}.{_VARIABLES.get(variable, variable)}"
+                tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
+    return tensors
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def fill_module(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    layers: Mapping[str, str],
+    path: str | Path,
+    unused_layers: Collection[str] = (),
+) -> None:
+    """Copies a file's tensors into a module. Every tensor must be there, with its shape, and no other.
+
+    Args:
+        module: to be filled.
+        tensors: ``file's layer.variable`` → tensor.
+        layers: file's layer → module's layer; ``{"": ""}``-like entries map a variable without a layer.
+        path: of the file, for errors.
+        unused_layers: the file's layers that may be there and are not needed.
+
+    Raises:
+        InputError: listing what is missing, surplus or misshapen, by the file's names.
+    """
+    state = module.state_dict()
+    file_layer = {target: source for source, target in layers.items()}
+    expected = {}  # file's name → module's name
+    for name in state:
+        layer, _, variable = name.rpartition(".")
+        if variable not in _COUNTERS:
+            expected[f"{file_layer[layer]}.{variable}"] = name
+    missing = [name for name in expected if name not in tensors]
+    surplus = [name for name in tensors if name not in expected and name.rpartition(".")[0] not in unused_layers]
+    surplus = [name for name in surplus if name.rpartition(".")[2] not in _COUNTERS]
+    misshapen = [
+        f"{name} (expected {tuple(state[target].shape)}, got {tuple(tensors[name].shape)})"
+        for name, target in expected.items()
+        if name in tensors and tensors[name].shape != state[target].shape
+    ]
+    problems = [
+        f"{kind}: {', '.join(names)}"
+        for kind, names in (("missing", missing), ("surplus", surplus), ("of another shape", misshapen))
+        if names
+    ]
+    if problems:
+        raise InputError(f"{path}: does not fit {type(module).__name__} — {'; '.join(problems)}")
+    module.load_state_dict({target: tensors[name].float() for name, target in expected.items()}, strict=False)
+
+
+def numbered_layers(tensors: Mapping[str, Tensor], kind: str) -> list[str]:
+    """Lists the layers that Keras named automatically, such as ``conv1d``, ``conv1d_1``, …, in order of creation."""
+    pattern = re.compile(rf"{kind}(?:_(\d+))?")
+    found = {layer: match for layer in layer_names(tensors) if (match := pattern.fullmatch(layer))}
+    return sorted(found, key=lambda layer: int(found[layer].group(1) or 0))
+
+
+def layer_names(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Lists the layers of a file, in its order."""
+    return list(dict.fromkeys(name.rpartition(".")[0] for name in tensors))
