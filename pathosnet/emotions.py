@@ -14,10 +14,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         for emotion, aliases in {
             "happiness": "happy happiness hap joy joyful gioia felicità felicita felicidad alegría alegria χαρά "
             "radość radosc freude freudig glück happyness bonheur joie",
-            "anger": "angry anger ang ira rabbia enojo enfado rabia θυμός οργή złość zlosc gniew ärger wut wütend colère",
+            "anger": "angry anger ang ira rabbia enojo enfado rabia θυμός οργή złość zlosc gniew ärger wut wütend "
+            "colère",
             "sadness": "sad sadness tristezza triste tristeza λύπη θλίψη smutek trauer traurig tristesse",
             "neutral": "neutral neu neutrality neutrale neutro neutra neutralità neutralidad ουδέτερο neutralny "
-            "neutralność neutralny neutralität neutre",
+            "neutralność neutralität neutre",
             "fear": "fear fearful fea afraid paura miedo φόβος strach angst peur",
             "disgust": "disgust disgusted dis disgusto asco αηδία wstręt ekel dégoût",
             "surprise": "surprise surprised sur sorpresa έκπληξη zaskoczenie überraschung",

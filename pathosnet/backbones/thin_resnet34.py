@@ -53,7 +53,7 @@ class ThinResNet34(nn.Module):
         """Computes a feature vector a spectrogram.
 
         Args:
-            spectrograms: normalised magnitudes, ``(batch, 257 bins, frames)``, at least 16 frames.
+            spectrograms: normalised magnitudes, ``(batch, 257 bins, frames)``, at least 2 frames.
 
         Returns:
             ``(batch, 512)``: non-negative, or of length 1 with ``normalize``.

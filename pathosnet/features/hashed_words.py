@@ -13,9 +13,9 @@ _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 class HashedWords:
     """Deterministic subword-hash embedding.
 
-    A word's pieces are its character n-grams with the word's ends marked (``<no``, ``non``, ``on>``) and the whole word.
-    Each piece's hash seeds a vector of uniform numbers; a word's vector is their sum, scaled to length 1. Words that
-    share pieces (inflections, misspellings) are close; nothing else is known about meaning.
+    A word's pieces are its character n-grams with the word's ends marked (``<no``, ``non``, ``on>``) and the whole
+    word. Each piece's hash seeds a vector of uniform numbers; a word's vector is their sum, scaled to length 1. Words
+    that share pieces (inflections, misspellings) are close; nothing else is known about meaning.
 
     The n-grams are fastText's (Bojanowski et al., 2017), without its training.
 

@@ -58,8 +58,8 @@ class WordVectors:
         """Reads a text file of one word and its numbers a line, with or without a first line ``count dim``.
 
         Args:
-            path: a ``.vec`` file (MUSE, fastText) or GloVe's ``.txt``, UTF-8. Words may hold spaces and may be repeated;
-                the count in the first line may be wrong.
+            path: a ``.vec`` file (MUSE, fastText) or GloVe's ``.txt``, UTF-8. Words may hold spaces and may be
+                repeated; the count in the first line may be wrong.
             max_words: how many lines to read; the files have frequent words first. The authors' code reads 50,000.
             oov: what stands for a word that the table does not have.
             dim: the dimension that is expected; any if None.
@@ -174,7 +174,7 @@ class FastTextVectors:
             raise InputError(f"{path}: holds vectors of dimension {self.dim}, expected {dim}")
         if mapping is not None and tuple(mapping.shape) != (self.dim, self.dim):
             raise InputError(
-                f"{path}: expected a map of shape ({self.dim}, {self.dim}) for these vectors, got {tuple(mapping.shape)}"
+                f"{path}: expected a map of shape ({self.dim}, {self.dim}), got one of {tuple(mapping.shape)}"
             )
 
     def embed(self, words: Sequence[str]) -> Tensor:

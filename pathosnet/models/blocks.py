@@ -41,18 +41,17 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Normalises ``(batch, features, time)``."""
+        """Normalises ``(batch, features, time)``, whose padding is zero."""
         mean, variance = self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(variance + self.epsilon)
         shift = self.bias - mean * scale
-        return _zero_padding(x * scale[:, None].to(x.dtype) + shift[:, None].to(x.dtype), mask)
+        return zero_padding(torch.addcmul(shift[:, None].to(x.dtype), x, scale[:, None].to(x.dtype)), mask)
 
     def _batch_statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        real = mask.unsqueeze(1)
-        values = _zero_padding(x.float(), mask)  # half precision is too coarse for sums
+        x = x.float()  # half precision is too coarse for sums
         count = mask.sum()
-        mean = values.sum(dim=(0, 2)) / count
-        variance = ((values - mean[:, None]) * real).square().sum(dim=(0, 2)) / count
+        mean = x.sum(dim=(0, 2)) / count  # padding is zero already
+        variance = zero_padding(x - mean[:, None], mask).square().sum(dim=(0, 2)) / count
         with torch.no_grad():
             share = torch.clamp(1.0 / (self.num_batches + 1), min=self.momentum)
             unbiased = variance * (count / (count - 1).clamp(min=1))
@@ -82,8 +81,9 @@ class Stem(nn.Module):
         self.pool_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``(batch, in_features, time)`` → ``(batch, width, time / 2)`` and its mask."""
-        x = self.conv_bn(_zero_padding(self.conv(_zero_padding(x, mask)), mask), mask)
+        """``(batch, in_features, time)``, whose padding may hold anything → ``(batch, width, time / 2)`` and its mask."""
+        x = self.conv(x.masked_fill(~mask.unsqueeze(1), 0.0))
+        x = self.conv_bn(zero_padding(x, mask), mask)
         x, mask = max_pool(torch.relu(self.dropout(x)), mask)
         return self.pool_bn(x, mask), mask
 
@@ -107,7 +107,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """``(batch, width, time)`` → ``(batch, width, time / 2)`` and its mask."""
-        main = _zero_padding(self.dropout(self.conv1(x)), mask)
+        main = zero_padding(self.dropout(self.conv1(x)), mask)
         main, pooled_mask = max_pool(self.dropout(self.conv2(main)), mask)
         shortcut, _ = max_pool(x, mask)
         return torch.relu(self.main_bn(main, pooled_mask) + self.shortcut_bn(shortcut, pooled_mask)), pooled_mask
@@ -123,19 +123,20 @@ def max_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         ``(batch, features, ceil(time / 2))`` and its mask.
     """
-    lowest = x.masked_fill(~mask.unsqueeze(1), -torch.inf)
+    lowest = torch.where(mask.unsqueeze(1), x, torch.finfo(x.dtype).min)
     pooled = nn.functional.max_pool1d(lowest, kernel_size=2, ceil_mode=True)
     pooled_mask = mask[:, ::2]
-    return _zero_padding(pooled, pooled_mask), pooled_mask
+    return zero_padding(pooled, pooled_mask), pooled_mask
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """Averages over the real frames: ``(batch, features, time)`` → ``(batch, features)``."""
-    return _zero_padding(x, mask).sum(dim=2) / mask.sum(dim=1, keepdim=True).to(x.dtype)
+    return zero_padding(x, mask).sum(dim=2) / mask.sum(dim=1, keepdim=True).to(x.dtype)
 
 
-def _zero_padding(x: Tensor, mask: Tensor) -> Tensor:
-    return x.masked_fill(~mask.unsqueeze(1), 0.0)
+def zero_padding(x: Tensor, mask: Tensor) -> Tensor:
+    """Sets what is no real frame to zero; faster than masked_fill, for finite values."""
+    return x * mask.unsqueeze(1).to(x.dtype)
 
 
 def _convolution(in_features: int, out_features: int) -> nn.Conv1d:

@@ -66,6 +66,10 @@ class Classified(nn.Module):
         """Returns the vector under the classifier, ``(batch, feature_dim)``."""
         raise NotImplementedError
 
+    def config(self) -> dict[str, Any]:
+        """Returns what ``network_from_config`` needs, as JSON values."""
+        raise NotImplementedError
+
     def classify(self, inputs: Inputs) -> Tensor:
         """Returns logits, ``(batch, classes)``."""
         logits: Tensor = self.classifier(self.features(inputs) / self.temperature)

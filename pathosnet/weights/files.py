@@ -72,7 +72,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 def _read_keras(path: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     with h5py.File(path, "r") as file:
-        root = file["model_weights"] if "model_weights" in file else file  # a whole model, or its weights alone
+        root = file.get("model_weights", file)  # a whole model, or its weights alone
         if "layer_names" not in root.attrs:
             raise InputError(f"{path}: is an HDF5 file, but not one of Keras weights (it lists no layers)")
         for layer in (_text(name) for name in root.attrs["layer_names"]):

@@ -1,0 +1,217 @@
+"""The command ``pathosnet``."""
+
+import json
+import logging
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse.typing import register_type
+
+from pathosnet import __version__
+from pathosnet.config import Names, TrainConfig
+from pathosnet.errors import InputError
+
+INPUT_ERROR = 2
+REPEATED = ("text", "text_map", "label")  # options that may be given several times
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line. A person's mistake ends in one line on stderr and exit code 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    options = parser.parse_args([_with_underscores(argument) for argument in arguments])
+    try:
+        COMMANDS[options.subcommand](options[options.subcommand])
+    except InputError as error:
+        if options.debug:
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        print("interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: `pathosnet predict … | head`
+        sys.exit(0)
+
+
+def build_parser() -> ArgumentParser:
+    """Makes the parser of all commands."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    register_type(Names, serializer=list, deserializer=Names.parse, deserializer_exceptions=(TypeError, ValueError))
+    parser = ArgumentParser(
+        prog="pathosnet", description="Recognises emotions in speech and its transcript.", version=__version__
+    )
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    commands = parser.add_subcommands(title="commands", metavar="COMMAND")
+    commands.add_subcommand("demo", _demo_parser(), help="Train, test and predict on a small synthetic corpus.")
+    commands.add_subcommand("train", _train_parser(), help="Train on a labelled corpus.")
+    commands.add_subcommand("evaluate", _evaluate_parser(), help="Measure a model on a labelled corpus.")
+    commands.add_subcommand("predict", _predict_parser(), help="Recognise the emotions of recordings.")
+    return parser
+
+
+def _demo_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Trains on a small synthetic corpus that comes with the package (under two minutes), tests on "
+        "voices that were held out, saves the model, draws the confusion matrix, and predicts one clip."
+    )
+    parser.add_argument("--out", default="runs/demo", help="Folder to write; an earlier demo there is replaced.")
+    return parser
+
+
+def _train_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Trains on a CSV with the columns audio, emotion and, where known, text, speaker, language, "
+        "corpus, split; tests on the part that is held out; writes the model and all that is known about the run.",
+    )
+    parser.add_argument("corpus", type=str, help="The CSV file; audio paths are relative to it.")
+    parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
+    parser.add_argument("--config", action="config", help="YAML file of the options below.")
+    helps = _field_helps()
+    for name in REPEATED:
+        default = next(field.default for field in fields(TrainConfig) if field.name == name)
+        shown = f" (default: {', '.join(default)})" if default else ""  # type: ignore[arg-type]
+        parser.add_argument(f"--{name}", action="append", type=str, help=helps[name] + shown)
+    parser.add_class_arguments(TrainConfig, None, skip=set(REPEATED))
+    return parser
+
+
+def _evaluate_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Measures a saved model on a labelled corpus.")
+    parser.add_argument("run", type=str, help="Folder of a run or a model.")
+    parser.add_argument("corpus", type=str, help="CSV file as for training.")
+    parser.add_argument(
+        "--part",
+        choices=["auto", "train", "validation", "test", "all"],
+        default="auto",
+        help="Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.",
+    )
+    parser.add_argument("--label", action="append", type=str, help="SPELLING=EMOTION; may be repeated.")
+    parser.add_argument("--drop_labels", type=Names, default=Names(), help="Spellings whose rows are left out.")
+    parser.add_argument("--without", choices=["text", "audio"], help="Take one of the inputs away from the model.")
+    parser.add_argument("--plot", type=str, help="Draw the confusion matrix into this .png or .svg file.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+    return parser
+
+
+def _predict_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Recognises the emotions of recordings. A model that reads text and voice answers from one of "
+        "them, too, but reliably only if it was trained with --modality_dropout."
+    )
+    parser.add_argument("model", type=str, help="Folder of a run or a model.")
+    parser.add_argument("audio", type=str, nargs="*", help="Audio files; none with --text predicts from text alone.")
+    parser.add_argument("--text", type=str, help="What is said (in all of the files).")
+    parser.add_argument("--language", type=str, help="Of the text, such as it; found out if not given.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    return parser
+
+
+def _run_demo(options: Namespace) -> None:
+    from pathosnet.demo import run_demo
+
+    run_demo(Path(options.out))
+
+
+def _run_train(options: Namespace) -> None:
+    given = options.as_dict()
+    corpus, out, overwrite = given.pop("corpus"), given.pop("out"), given.pop("overwrite")
+    given.pop("config")
+    config = TrainConfig(**{name: value for name, value in given.items() if value is not None or name not in REPEATED})
+
+    from pathosnet.experiment import is_main_process, train
+
+    _quieten_libraries()
+    run = train(corpus, out, config, overwrite)
+    if is_main_process():
+        parts = ", ".join(f"{name} {len(part)}" for name, part in run.split.parts().items())
+        print(f"split:  {run.split.strategy} ({parts})")
+        if run.metrics is not None:
+            print(f"test:   {run.metrics.summary()}")
+            print(f"leak:   {describe_leak(run.leak)}")
+        print(f"saved:  {run.folder}")
+
+
+def _run_evaluate(options: Namespace) -> None:
+    from dataclasses import asdict
+
+    from pathosnet.evaluation import plot_confusion_matrix
+    from pathosnet.experiment import evaluate
+
+    metrics, what = evaluate(
+        options.run,
+        options.corpus,
+        options.part,
+        options.label or (),
+        options.drop_labels,
+        use_audio=options.without != "audio",
+        use_text=options.without != "text",
+        progress=not options.json,
+    )
+    if options.plot:
+        plot_confusion_matrix(metrics.confusion, list(metrics.recalls), options.plot)
+    if options.json:
+        print(json.dumps({"what": what, **asdict(metrics)}, ensure_ascii=False))
+        return
+    print(f"{what}\n{metrics.summary()}\n")
+    width = max(len(label) for label in metrics.recalls) + 2
+    print("true \\ predicted".ljust(width + 8) + "".join(label.rjust(width) for label in metrics.recalls) + "  recall")
+    for (label, recall), row in zip(metrics.recalls.items(), metrics.confusion, strict=True):
+        shown = "–" if recall is None else f"{recall:.3f}"
+        print(label.ljust(width + 8) + "".join(str(count).rjust(width) for count in row) + shown.rjust(8))
+
+
+def _run_predict(options: Namespace) -> None:
+    from pathosnet.recognizer import PathosNet
+
+    if not options.audio and options.text is None:
+        raise InputError("expected at least one audio file, or --text")
+    model = PathosNet.from_pretrained(options.model)
+    for audio in options.audio or [None]:
+        prediction = model.predict(audio, options.text, options.language)
+        if options.json:
+            print(json.dumps({"audio": audio, **prediction.to_dict()}, ensure_ascii=False), flush=True)
+        else:
+            shown = ", ".join(f"{label} {value:.2f}" for label, value in prediction.probabilities.items())
+            print(f"{audio or options.text}: {prediction.label} ({shown})", flush=True)
+
+
+COMMANDS = {"demo": _run_demo, "train": _run_train, "evaluate": _run_evaluate, "predict": _run_predict}
+
+
+def describe_leak(leak: dict[str, int]) -> str:
+    """Says in words how much of the test part the training part has seen."""
+    return (
+        "; ".join(
+            f"{leak[f'test_{name}s_in_training']} of {leak[f'test_{name}s']} test {name}s also occur in training"
+            for name in ("speaker", "text")
+            if leak[f"test_{name}s"]
+        )
+        or "the manifest names neither speakers nor texts"
+    )
+
+
+def _with_underscores(argument: str) -> str:
+    """Lets options be written with dashes (``--batch-size``) as well as with underscores, as in YAML."""
+    option, separator, value = argument.partition("=")
+    if option.startswith("--") and not any(character.isspace() for character in option):
+        return "--" + option[2:].replace("-", "_") + separator + value
+    return argument
+
+
+def _field_helps() -> dict[str, str]:
+    """Reads the strings under the options' fields, as jsonargparse does for the others."""
+    import docstring_parser
+
+    parsed = docstring_parser.parse_from_object(TrainConfig)
+    return {parameter.arg_name: parameter.description or "" for parameter in parsed.params}
+
+
+def _quieten_libraries() -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -1,0 +1,189 @@
+"""Every option of a training run, with the paper's value as its default."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pathosnet.emotions import PAPER_EMOTIONS
+from pathosnet.errors import InputError
+
+
+class Names(tuple[str, ...]):
+    """Several names; on the command line separated by commas."""
+
+    @classmethod
+    def parse(cls, value: Any) -> "Names":
+        """Reads ``"a,b"`` or a list of strings."""
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        return cls(str(part).strip() for part in parts if str(part).strip())
+
+
+NONE = "none"
+HASHED = "hashed"
+POSITIVE = (
+    *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
+    *("text_width", "audio_width", "window_frames", "hop_frames", "stft_hop", "top_db", "num_nodes"),
+)
+ACOUSTIC_FEATURES = ("logmel", "vggish", "ghostvlad")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a run trains on, which networks it trains, and how."""
+
+    labels: Names = Names(PAPER_EMOTIONS)
+    """Emotions to tell apart, in the order of the outputs; `corpus` takes those that the corpus has."""
+    label: tuple[str, ...] = ()
+    """A corpus' own spelling of an emotion, SPELLING=EMOTION; may be repeated."""
+    drop_labels: Names = Names()
+    """Spellings whose rows are left out."""
+
+    acoustic: Names = Names(("logmel",))
+    """Acoustic features: logmel, vggish, ghostvlad, or none. Several make an ensemble, one network each."""
+    vggish: str | None = None
+    """VGGish weights: torchvggish's .pth or a Keras .h5."""
+    vggish_output: Literal["relu", "softmax", "linear", "pool"] = "relu"
+    """What VGGish ends with: 128-d (relu, softmax as in the authors' code, linear) or 512-d (pool)."""
+    ghostvlad: str | None = None
+    """Thin ResNet-34 + GhostVLAD weights: the released Keras .h5."""
+    window_frames: int = 30
+    """Length of a GhostVLAD window in spectrogram frames."""
+    hop_frames: int = 15
+    """Frames from one GhostVLAD window to the next."""
+    stft_hop: int = 160
+    """Samples from one GhostVLAD frame to the next (the paper: 256, that is 16 ms)."""
+    silence_removal: bool = True
+    """Remove silence before GhostVLAD windows are cut."""
+    top_db: float = 20.0
+    """What counts as silence: so many dB below the loudest frame."""
+
+    text: tuple[str, ...] = (HASHED,)
+    """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin); repeatable."""
+    text_map: tuple[str, ...] = ()
+    """Map of a fastText .bin into the common space, LANGUAGE=FILE (.txt, .npy, MUSE .pth); may be repeated."""
+    language_identifier: str | None = None
+    """fastText's language identifier (lid.176.ftz), for rows without a language."""
+    max_words: int = 50_000
+    """Words to read of each text file of word vectors."""
+    oov: Literal["prefix", "unknown", "zeros", "skip"] = "prefix"
+    """What stands for an unknown word: its longest known beginning, the word "unknown", zeros, or nothing."""
+
+    text_width: int = 128
+    """Width of the text branch."""
+    audio_width: int = 256
+    """Width of an audio branch."""
+    num_blocks: int = 2
+    """Residual blocks of a branch."""
+    dropout: float = 0.5
+    """Spatial dropout in the branches."""
+    batch_norm_momentum: float = 0.01
+    """Share of a new batch in batch norm's running statistics (Keras' momentum 0.99)."""
+    temperature: float = 96.0
+    """Divides the ensemble's features before they are classified."""
+
+    epochs: int = 45
+    """At most so many epochs for each stage."""
+    patience: int = 10
+    """Stop a stage after so many epochs without improvement; the paper does not give it."""
+    early_stopping_metric: Literal["loss", "accuracy", "uar"] = "loss"
+    """What improvement means, on the validation part."""
+    batch_size: int = 32
+    """Utterances in a batch; the paper does not give it."""
+    learning_rate: float = 1e-3
+    """Of the first epoch."""
+    learning_rate_decay: float = 0.1
+    """The rate of epoch e is learning_rate · exp(-decay · e)."""
+    min_learning_rate: float = 1e-5
+    """Where the decay ends."""
+    fine_tune: bool = True
+    """Unlock the layer above the frozen backbone in a second stage (vggish: conv4_2; ghostvlad: x_fc)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weight of a class in the loss: all alike, or inversely to its frequency."""
+    label_smoothing: float = 0.0
+    """Of the cross-entropy."""
+    modality_dropout: float = 0.0
+    """Share of training utterances that lose their text or their voice, so that the model learns to do without."""
+    augmentation: Literal["none", "masks"] = "none"
+    """Masks hide random stretches of time and of mel bands of log-mel features while training."""
+
+    split: Literal["auto", "column", "random", "speaker"] = "auto"
+    """The parts: by the manifest's `split` column, at random (stratified), by speaker; auto: column, else random."""
+    num_folds: int = 5
+    """One of so many folds is the test part (random, speaker)."""
+    fold: int = 0
+    """Which one, from 0."""
+    validation_fraction: float = 0.2
+    """Share of the rest that is the validation part."""
+
+    seed: int = 0
+    """Of everything random; the same seed gives the same numbers on the same machine."""
+    accelerator: str = "auto"
+    """Lightning's accelerator: auto, cpu, gpu, …"""
+    devices: str = "auto"
+    """Lightning's devices: a number, or auto."""
+    num_nodes: int = 1
+    """Lightning's number of machines."""
+    strategy: str = "auto"
+    """Lightning's strategy: auto, ddp, …"""
+    precision: str = "32-true"
+    """Lightning's precision: 32-true, bf16-mixed, 16-mixed, …"""
+    logger: str = "csv"
+    """csv, none, or the import path of any Lightning logger, such as pytorch_lightning.loggers.TensorBoardLogger."""
+    logger_options: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the logger."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "drop_labels", "acoustic"):
+            object.__setattr__(self, name, Names.parse(getattr(self, name)))
+        for name in ("label", "text", "text_map"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value or ()))
+        if self.acoustic == (NONE,):
+            object.__setattr__(self, "acoustic", Names())
+        if self.text == (NONE,):
+            object.__setattr__(self, "text", ())
+        self._check()
+
+    def _check(self) -> None:
+        for name in self.acoustic:
+            if name not in ACOUSTIC_FEATURES:
+                raise InputError(f"acoustic: expected {', '.join(ACOUSTIC_FEATURES)} or none, got {name!r}")
+        if len(set(self.acoustic)) != len(self.acoustic):
+            raise InputError(f"acoustic: expected each name once, got {','.join(self.acoustic)}")
+        if not self.acoustic and not self.text:
+            raise InputError("acoustic and text are both none: expected at least one to learn from")
+        for name in ("vggish", "ghostvlad"):
+            if name in self.acoustic and getattr(self, name) is None:
+                raise InputError(f"acoustic feature {name}: needs its weights, --{name} FILE")
+        for name in POSITIVE:
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        if self.num_blocks < 0 or self.learning_rate_decay < 0:
+            raise InputError("num_blocks, learning_rate_decay: expected 0 or more")
+        for name in ("dropout", "modality_dropout", "label_smoothing", "batch_norm_momentum"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"{name}: expected a number from 0 to below 1, got {getattr(self, name)}")
+        if self.num_folds < 2 or not 0 <= self.fold < self.num_folds:
+            raise InputError(
+                f"fold: expected 0 to num_folds - 1 of at least 2 folds, got fold {self.fold} of {self.num_folds}"
+            )
+        if not 0.0 < self.validation_fraction < 1.0:
+            raise InputError(f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction}")
+        if self.modality_dropout > 0 and not (self.acoustic and self.text):
+            raise InputError("modality_dropout: expected acoustic and text features, got only one of them")
+
+
+def parse_pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
+    """Reads ``KEY=VALUE`` options.
+
+    >>> parse_pairs(("ira=anger",), "--label")
+    {'ira': 'anger'}
+    """
+    pairs = {}
+    for value in values:
+        key, separator, meaning = value.partition("=")
+        if not separator or not key or not meaning:
+            raise InputError(f"{option}: expected KEY=VALUE, got {value!r}")
+        pairs[key] = meaning
+    return pairs

@@ -1,0 +1,147 @@
+"""A corpus as a CSV file: one row an utterance."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathosnet.emotions import ALIASES, check_labels, normalise_label
+from pathosnet.errors import InputError
+
+OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "split")
+LABELS_OF_CORPUS = "corpus"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A labelled recording.
+
+    ``audio`` is None where the row names no file, ``text`` is empty where there is no transcript; the other columns are
+    empty where the manifest has none. ``row`` counts from 1, which is the header, as spreadsheets do.
+    """
+
+    audio: Path | None
+    text: str
+    emotion: str
+    speaker: str = ""
+    language: str = ""
+    corpus: str = ""
+    split: str = ""
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The utterances of a manifest and the labels that they are sorted into."""
+
+    path: Path
+    utterances: tuple[Utterance, ...]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def counts(self) -> dict[str, int]:
+        """Returns label → number of utterances, in the order of the labels."""
+        counter = Counter(utterance.emotion for utterance in self.utterances)
+        return {label: counter[label] for label in self.labels}
+
+    def where(self, utterance: Utterance) -> str:
+        """Returns file and row, for messages."""
+        return f"{self.path}, row {utterance.row}"
+
+
+def read_manifest(
+    path: str | Path,
+    labels: Sequence[str],
+    label_map: Mapping[str, str] | None = None,
+    drop_labels: Sequence[str] = (),
+    needs_audio: bool = True,
+) -> Corpus:
+    """Reads a corpus.
+
+    Args:
+        path: CSV in UTF-8, with or without a byte-order mark, with a header: ``audio`` (relative to the CSV, or
+            absolute), ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``split``. Other columns
+            are left alone.
+        labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has.
+        label_map: the file's own spellings, ``{"ira": "anger"}``.
+        drop_labels: spellings whose rows are left out.
+        needs_audio: whether every row must name a file that is there.
+
+    Returns:
+        The corpus, in the order of the rows.
+
+    Raises:
+        InputError: the file or a row cannot be used; it names both.
+    """
+    path = Path(path)
+    rows = _read_rows(path, needs_audio)
+    dropped = {label.lower() for label in drop_labels}
+    rows = [(number, row) for number, row in rows if row["emotion"].lower() not in dropped]
+    if not rows:
+        raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
+    if tuple(labels) == (LABELS_OF_CORPUS,):
+        labels = _labels_of(rows, label_map or {})
+    check_labels(labels)
+    utterances = tuple(_to_utterance(path, number, row, labels, label_map, needs_audio) for number, row in rows)
+    if len({utterance.emotion for utterance in utterances}) < 2:
+        raise InputError(f"{path}: every row has the emotion {utterances[0].emotion!r}; expected at least two emotions")
+    return Corpus(path, utterances, tuple(labels))
+
+
+def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = list(csv.reader(file, strict=True))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a valid CSV file ({error})") from error
+    if not table:
+        raise InputError(f"{path}: is empty; expected a header with the columns audio, emotion and, if known, text")
+    header = [column.strip().lower() for column in table[0]]
+    for column in ("audio", "emotion") if needs_audio else ("emotion",):
+        if column not in header:
+            hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
+            raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
+    if len(set(header)) != len(header):
+        raise InputError(f"{path}: expected each column once, got {', '.join(header)}")
+    rows = []
+    for number, cells in enumerate(table[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}, row {number}: expected {len(header)} cells, got {len(cells)}; quote texts that hold commas"
+            )
+        rows.append((number, {column: cell.strip() for column, cell in zip(header, cells, strict=True)}))
+    return rows
+
+
+def _labels_of(rows: Sequence[tuple[int, Mapping[str, str]]], label_map: Mapping[str, str]) -> tuple[str, ...]:
+    spelled = {label_map.get(row["emotion"], row["emotion"]).lower() for _, row in rows if row["emotion"]}
+    return tuple(sorted({ALIASES.get(label, label) for label in spelled}))
+
+
+def _to_utterance(
+    path: Path,
+    number: int,
+    row: Mapping[str, str],
+    labels: Sequence[str],
+    label_map: Mapping[str, str] | None,
+    needs_audio: bool,
+) -> Utterance:
+    where = f"{path}, row {number}"
+    if not row["emotion"]:
+        raise InputError(f"{where}: has no emotion; fill it in or remove the row")
+    audio = path.parent / row["audio"] if row.get("audio") else None
+    if needs_audio and audio is None:
+        raise InputError(f"{where}: names no audio file; fill it in, or train on text alone with --acoustic none")
+    if needs_audio and audio is not None and not audio.is_file():
+        raise InputError(f"{where}: no such audio file: {audio} (paths are relative to the CSV)")
+    emotion = normalise_label(row["emotion"], labels, label_map, where)
+    return Utterance(audio, emotion=emotion, row=number, **{name: row.get(name, "") for name in OPTIONAL_COLUMNS})

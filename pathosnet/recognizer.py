@@ -1,0 +1,272 @@
+"""PathosNet: recordings and transcripts in, emotions out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pathosnet import __version__
+from pathosnet.audio import load_audio, to_mono
+from pathosnet.emotions import PAPER_EMOTIONS, check_labels, valence_of
+from pathosnet.errors import InputError
+from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor
+from pathosnet.features import TextEmbedder, WordVectors
+from pathosnet.features.text_embedder import ANY_LANGUAGE
+from pathosnet.files import written_aside
+from pathosnet.models import TEXT, Classified
+from pathosnet.saved_model import load_model, save_model
+from pathosnet.weights import load_pathosnet, load_thin_resnet34, load_vggish
+
+Audio = str | Path | Any
+"""A file, or samples: ``(samples,)`` or ``(samples, channels)``."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recording expresses.
+
+    ``label`` is the most probable emotion; ``probabilities`` sum to 1 over the labels; ``valence`` sums those of
+    positive and of negative emotions.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    valence: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return asdict(self)
+
+
+class PathosNet:
+    """A trained model with everything it needs to predict.
+
+    Args:
+        network: branches under a classifier.
+        acoustic: acoustic feature → its extractor, for every audio branch.
+        text: word vectors, if there is a text branch.
+        labels: of the outputs, in order.
+    """
+
+    def __init__(
+        self,
+        network: Classified,
+        acoustic: Mapping[str, AcousticExtractor],
+        text: TextEmbedder | None,
+        labels: Sequence[str] = PAPER_EMOTIONS,
+    ) -> None:
+        check_labels(labels)
+        if len(labels) != network.num_classes:
+            raise ValueError(f"expected {network.num_classes} labels, got {list(labels)}")
+        dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
+        if text is not None:
+            dims[TEXT] = text.dim
+        if dims != network.input_dims:
+            raise InputError(f"expected features of dimensions {network.input_dims} for this network, got {dims}")
+        self.network = network.eval()
+        self.acoustic = nn.ModuleDict(acoustic).eval()
+        self.text = text
+        self.labels = tuple(labels)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, text: TextEmbedder | None = None) -> "PathosNet":
+        """Reads a saved model.
+
+        Args:
+            folder: what ``save_pretrained`` or ``pathosnet train`` wrote.
+            text: word vectors to take instead of the saved ones.
+
+        Raises:
+            InputError: there is no such model, or it is damaged.
+        """
+        labels, network, acoustic, embedder = load_model(Path(folder), text)
+        return cls(network, acoustic, embedder, labels)
+
+    @classmethod
+    def from_keras(
+        cls,
+        path: str | Path,
+        *,
+        vggish: str | Path,
+        ghostvlad: str | Path,
+        vectors: str | Path | WordVectors | None = None,
+        max_words: int = 50_000,
+    ) -> "PathosNet":
+        """Runs a model that PATHOSnet's authors released, with their settings.
+
+        VGGish ends with a softmax, GhostVLAD reads windows of 0.3 s every 0.15 s after silence removal, unknown words
+        are cut from their end, then stand for ``unknown``.
+
+        Args:
+            path: the network's Keras ``.h5``, multimodal or voice.
+            vggish: the authors' VGGish ``.h5``, or another file with its dense layers.
+            ghostvlad: the Thin ResNet-34 + GhostVLAD ``.h5``.
+            vectors: word vectors of the model's language (a file, or loaded); needed if it is multimodal.
+            max_words: words to read of the file.
+        """
+        network = load_pathosnet(path)
+        text = None
+        if TEXT in network.input_dims:
+            if vectors is None:
+                raise InputError(f"{path}: reads text as well; pass the word vectors of its language, vectors=FILE")
+            dim = network.input_dims[TEXT]
+            table = vectors if isinstance(vectors, WordVectors) else WordVectors.load(vectors, max_words, dim=dim)
+            text = TextEmbedder({ANY_LANGUAGE: table})
+        acoustic: dict[str, AcousticExtractor] = {
+            "vggish": VGGishExtractor(load_vggish(vggish, output="softmax")),
+            "ghostvlad": GhostVLADExtractor(load_thin_resnet34(ghostvlad)),
+        }
+        return cls(network, acoustic, text, PAPER_EMOTIONS)
+
+    def save_pretrained(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Writes the model: weights and word vectors as safetensors, the rest as JSON. Nothing is pickled.
+
+        fastText ``.bin`` models are too large to be copied: they are referred to by path and fingerprint.
+
+        Args:
+            folder: to be made; it appears whole or not at all.
+            overwrite: replace the folder if it is there.
+        """
+        with written_aside(folder, overwrite) as aside:
+            self.save_into(aside)
+
+    def save_into(self, folder: Path) -> None:
+        """Writes the model's files into an existing folder."""
+        acoustic = self._extractors()
+        save_model(folder, self.labels, self.network, acoustic, self.text, __version__)
+
+    def to(self, device: str | torch.device) -> "PathosNet":
+        """Moves network and backbones to a device, and returns self."""
+        self.network.to(device)
+        self.acoustic.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def predict(
+        self,
+        audio: Audio | None = None,
+        text: str | None = None,
+        language: str | None = None,
+        sample_rate: int | None = None,
+    ) -> Prediction:
+        """Recognises the emotion of one utterance.
+
+        Voice or text may be missing. One row of zeros then stands for it, as in the authors' code: the answer makes
+        sense if the model was trained with modality dropout, and is unreliable otherwise.
+
+        Args:
+            audio: a file that libsndfile reads, or samples with their ``sample_rate``.
+            text: what is said.
+            language: of the text, such as ``"it"``; found out if None and the model has several languages.
+            sample_rate: of samples, in Hz.
+
+        Raises:
+            InputError: the recording cannot be used, or nothing was given that the model reads.
+        """
+        return self.predict_batch([audio], [text], [language], sample_rate)[0]
+
+    def predict_batch(
+        self,
+        audios: Sequence[Audio | None],
+        texts: Sequence[str | None] | None = None,
+        languages: Sequence[str | None] | None = None,
+        sample_rate: int | None = None,
+        batch_size: int = 32,
+    ) -> list[Prediction]:
+        """Recognises the emotions of several utterances; each one's answer is the same as alone.
+
+        Args:
+            audios: see ``predict``.
+            texts: as many, or None.
+            languages: as many, or None.
+            sample_rate: of samples, in Hz.
+            batch_size: utterances that go through the network together.
+
+        Returns:
+            One prediction an utterance, in order.
+        """
+        texts = [None] * len(audios) if texts is None else texts
+        languages = [None] * len(audios) if languages is None else languages
+        if not len(audios) == len(texts) == len(languages):
+            raise InputError(
+                f"expected as many texts and languages as audios ({len(audios)}), got {len(texts)} and {len(languages)}"
+            )
+        predictions: list[Prediction] = []
+        for start in range(0, len(audios), batch_size):
+            rows = range(start, min(start + batch_size, len(audios)))
+            features = [self.features(_to_waveform(audios[i], sample_rate), texts[i], languages[i]) for i in rows]
+            predictions += [self.to_prediction(row) for row in self.probabilities(features)]
+        return predictions
+
+    @torch.no_grad()
+    def features(
+        self, waveform: Tensor | None, text: str | None = None, language: str | None = None
+    ) -> dict[str, Tensor]:
+        """Extracts the feature sequences of one utterance.
+
+        Args:
+            waveform: ``(samples,)`` at 16 kHz, or None.
+            text: what is said, or None.
+            language: of the text.
+
+        Returns:
+            Input name → ``(time, features)``; no rows for what is missing or too short.
+
+        Raises:
+            InputError: nothing was given that the model reads.
+        """
+        if (waveform is None or not len(self.acoustic)) and (text is None or self.text is None):
+            kinds = " or ".join((["audio"] if len(self.acoustic) else []) + ([TEXT] if self.text else []))
+            raise InputError(f"this model reads {kinds}: expected at least one of its inputs, got none")
+        found: dict[str, Tensor] = {}
+        for name, extractor in self._extractors().items():
+            if waveform is None:
+                found[name] = torch.zeros(0, extractor.feature_dim, device=self.device)
+            else:
+                found[name] = extractor(waveform.to(self.device))
+        if self.text is not None:
+            found[TEXT] = self.text.embed(text, language).to(self.device)
+        return found
+
+    @torch.no_grad()
+    def probabilities(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Classifies one batch of utterances.
+
+        Args:
+            features: what ``features`` returned for each.
+
+        Returns:
+            ``(utterances, classes)`` on the CPU.
+        """
+        padded, lengths = {}, {}
+        for name in self.network.input_dims:
+            sequences = [utterance[name] for utterance in features]
+            padded[name] = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+            lengths[name] = torch.tensor([len(sequence) for sequence in sequences], device=self.device)
+        logits = self.network(lengths=lengths, **padded)
+        return torch.softmax(logits.float(), dim=1).cpu()
+
+    def to_prediction(self, probabilities: Tensor) -> Prediction:
+        """Names the probabilities of one utterance, ``(classes,)``."""
+        named = dict(zip(self.labels, probabilities.tolist(), strict=True))
+        return Prediction(max(named, key=named.__getitem__), named, valence_of(named))
+
+    def _extractors(self) -> dict[str, AcousticExtractor]:
+        return {name: part for name, part in self.acoustic.items() if isinstance(part, AcousticExtractor)}
+
+
+def _to_waveform(audio: Audio | None, sample_rate: int | None) -> Tensor | None:
+    if audio is None:
+        return None
+    if isinstance(audio, (str, Path)):
+        return load_audio(audio)
+    if sample_rate is None:
+        raise InputError("samples were given without their rate; pass sample_rate=16000, or whatever they have")
+    return to_mono(audio, sample_rate)

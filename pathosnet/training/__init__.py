@@ -1,0 +1,19 @@
+"""Everything that knows Lightning: modules, data, and the paper's stages."""
+
+from pathosnet.training.data import Batch, EmotionDataModule, FeatureTable
+from pathosnet.training.modules import AudioModule, EmotionModule, EnsembleModule, NetworkModule, TextModule
+from pathosnet.training.stages import StageResult, TrainedNetwork, train_stages
+
+__all__ = [
+    "AudioModule",
+    "Batch",
+    "EmotionDataModule",
+    "EmotionModule",
+    "EnsembleModule",
+    "FeatureTable",
+    "NetworkModule",
+    "StageResult",
+    "TextModule",
+    "TrainedNetwork",
+    "train_stages",
+]

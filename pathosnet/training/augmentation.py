@@ -1,0 +1,58 @@
+"""Changes to training batches that make a model rely on less."""
+
+import torch
+from torch import Tensor
+
+from pathosnet.models import TEXT, Inputs
+
+
+def drop_modality(inputs: Inputs, probability: float) -> Inputs:
+    """Takes either the text or the voice away from some utterances, as if it had been missing: one row of zeros.
+
+    Args:
+        inputs: with text and at least one acoustic feature.
+        probability: of an utterance to lose one of the two, each as often.
+    """
+    chance = torch.rand(inputs.batch_size)
+    lost = {True: chance < probability / 2, False: (chance >= probability / 2) & (chance < probability)}
+    features, masks = {}, {}
+    for name, value in inputs.features.items():
+        gone = lost[name == TEXT].to(value.device)
+        mask = inputs.masks[name]
+        first = torch.arange(mask.shape[1], device=mask.device) == 0
+        features[name] = value.masked_fill(gone.view(-1, *[1] * (value.ndim - 1)), 0.0)
+        masks[name] = torch.where(gone.unsqueeze(1), first, mask)
+    return Inputs(features, masks)
+
+
+def mask_log_mel(
+    frames: Tensor, mask: Tensor, max_time_share: float = 0.2, max_bands: int = 12, num_masks: int = 2
+) -> Tensor:
+    """Hides random stretches of time and random neighbouring bands behind the utterance's mean (SpecAugment).
+
+    Park et al., 2019.
+
+    Args:
+        frames: ``(batch, time, bands)``.
+        mask: True where a frame is real, ``(batch, time)``.
+        max_time_share: longest stretch of time, as a share of the utterance.
+        max_bands: most bands that one mask hides.
+        num_masks: masks over time, and as many over bands.
+    """
+    batch, time, bands = frames.shape
+    lengths = mask.sum(dim=1).cpu()
+    hidden = torch.zeros(batch, time, bands, dtype=torch.bool)
+    for _ in range(num_masks):
+        in_time = _random_stretches(lengths, (lengths * max_time_share).long(), time)
+        in_bands = _random_stretches(torch.full((batch,), bands), torch.full((batch,), max_bands), bands)
+        hidden |= in_time.unsqueeze(2) | in_bands.unsqueeze(1)
+    mean = (frames * mask.unsqueeze(2)).sum(dim=(1, 2)) / (mask.sum(dim=1) * bands)
+    return torch.where(hidden.to(frames.device), mean[:, None, None].to(frames.dtype), frames)
+
+
+def _random_stretches(lengths: Tensor, longest: Tensor, size: int) -> Tensor:
+    """Chooses one stretch a row, at most so long and within its length: ``(batch, size)`` bool."""
+    widths = (torch.rand(len(lengths)) * (longest + 1)).long()
+    starts = (torch.rand(len(lengths)) * (lengths - widths + 1)).long()
+    positions = torch.arange(size)
+    return (positions >= starts.unsqueeze(1)) & (positions < (starts + widths).unsqueeze(1))

@@ -1,0 +1,145 @@
+"""Feature sequences as datasets and padded batches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset
+
+from pathosnet.models import Inputs
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The feature sequences of some utterances, and their labels.
+
+    Args:
+        sequences: input name → one ``(time, …)`` tensor an utterance; a sequence may be empty.
+        targets: label numbers, ``(utterances,)`` int64.
+    """
+
+    sequences: Mapping[str, Sequence[Tensor]]
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def subset(self, positions: Sequence[int]) -> "FeatureTable":
+        """Takes the utterances at the positions."""
+        chosen = {name: [sequence[i] for i in positions] for name, sequence in self.sequences.items()}
+        return FeatureTable(chosen, self.targets[list(positions)])
+
+    def with_sequences(self, **sequences: Sequence[Tensor]) -> "FeatureTable":
+        """Adds or replaces sequences."""
+        return FeatureTable({**self.sequences, **sequences}, self.targets)
+
+    def only(self, *names: str) -> "FeatureTable":
+        """Keeps some of the inputs."""
+        return FeatureTable({name: self.sequences[name] for name in names}, self.targets)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded inputs and their label numbers ``(batch,)``."""
+
+    inputs: Inputs
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: Any, **options: Any) -> "Batch":
+        """Moves everything to a device."""
+        inputs = Inputs(
+            {name: value.to(device, **options) for name, value in self.inputs.features.items()},
+            {name: value.to(device, **options) for name, value in self.inputs.masks.items()},
+        )
+        return Batch(inputs, self.targets.to(device, **options))
+
+    def pin_memory(self) -> "Batch":
+        """Pins everything, for faster copies to a GPU."""
+        inputs = Inputs(
+            {name: value.pin_memory() for name, value in self.inputs.features.items()},
+            {name: value.pin_memory() for name, value in self.inputs.masks.items()},
+        )
+        return Batch(inputs, self.targets.pin_memory())
+
+
+def pad_batch(sequences: Mapping[str, Sequence[Tensor]]) -> Inputs:
+    """Pads sequences to the longest of each name.
+
+    Args:
+        sequences: name → one ``(time, …)`` tensor an utterance. An empty one becomes a row of zeros, as in the
+            authors' code.
+
+    Returns:
+        Features ``(batch, time, …)`` and masks ``(batch, time)``.
+    """
+    features, masks = {}, {}
+    for name, unpadded in sequences.items():
+        filled = [value if len(value) else value.new_zeros(1, *value.shape[1:]) for value in unpadded]
+        lengths = torch.tensor([len(value) for value in filled])
+        features[name] = pad_sequence(filled, batch_first=True)
+        masks[name] = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+    return Inputs(features, masks)
+
+
+class FeatureDataset(Dataset[tuple[dict[str, Tensor], Tensor]]):
+    """A table's utterances one by one."""
+
+    def __init__(self, table: FeatureTable) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor]:
+        return {name: values[index] for name, values in self.table.sequences.items()}, self.table.targets[index]
+
+
+def collate(items: Sequence[tuple[Mapping[str, Tensor], Tensor]]) -> Batch:
+    """Makes a batch of a dataset's items."""
+    names = items[0][0].keys()
+    inputs = pad_batch({name: [sequences[name] for sequences, _ in items] for name in names})
+    return Batch(inputs, torch.stack([target for _, target in items]))
+
+
+class EmotionDataModule(pl.LightningDataModule):
+    """Training, validation and test loaders over tables of features.
+
+    Args:
+        train: shuffled at every epoch.
+        validation: in order.
+        test: in order; None if there is none.
+        batch_size: utterances in a batch.
+    """
+
+    def __init__(
+        self, train: FeatureTable, validation: FeatureTable, test: FeatureTable | None = None, batch_size: int = 32
+    ) -> None:
+        super().__init__()
+        self.tables = {"train": train, "validation": validation, "test": test}
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Returns shuffled batches."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Returns batches in order."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Returns batches in order."""
+        return self._loader("test")
+
+    def _loader(self, part: str, shuffle: bool = False) -> DataLoader[Any]:
+        table = self.tables[part]
+        if table is None:
+            raise ValueError(f"expected a table for the {part} part, got None")
+        # The features are in memory already: worker processes would only copy them.
+        return DataLoader(FeatureDataset(table), self.batch_size, shuffle=shuffle, collate_fn=collate)

@@ -1,0 +1,213 @@
+"""LightningModules: the text branch alone, the audio branch alone, one network, the ensemble."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from pathosnet.backbones import ThinResNet34, VGGish
+from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs
+from pathosnet.models.ensemble import TEMPERATURE
+from pathosnet.training.augmentation import drop_modality, mask_log_mel
+from pathosnet.training.data import Batch
+
+LOG_MEL = "logmel"
+RMSPROP_RHO = 0.9
+RMSPROP_EPSILON = 1e-7  # Keras'
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a module learns. The defaults are the paper's (section 6), whose printed sign of the decay is a misprint."""
+
+    learning_rate: float = 1e-3
+    decay: float = 0.1
+    min_learning_rate: float = 1e-5
+    class_weights: Sequence[float] | None = None
+    label_smoothing: float = 0.0
+    modality_dropout: float = 0.0
+    log_mel_masks: bool = False
+
+    def rate_of(self, epoch: int) -> float:
+        """Returns l(e) = max(l0 · exp(−decay · e), minimum).
+
+        >>> [round(Optimisation().rate_of(e), 6) for e in (0, 10, 45)]
+        [0.001, 0.000368, 1.1e-05]
+        """
+        return max(self.learning_rate * math.exp(-self.decay * epoch), self.min_learning_rate)
+
+
+class EmotionModule(pl.LightningModule):
+    """Trains a network with RMSprop on cross-entropy; logs ``val_loss``, ``val_accuracy`` and ``val_uar``.
+
+    Args:
+        model: branches under a classifier.
+        optimisation: learning rates, weights and augmentation.
+    """
+
+    def __init__(self, model: Classified, optimisation: Optimisation | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.optimisation = optimisation or Optimisation()
+        weights = self.optimisation.class_weights
+        self.loss = nn.CrossEntropyLoss(
+            None if weights is None else torch.tensor(weights), label_smoothing=self.optimisation.label_smoothing
+        )
+        self.accuracy = MulticlassAccuracy(model.num_classes, average="micro")
+        self.uar = MulticlassAccuracy(model.num_classes, average="macro")
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Returns logits, ``(batch, classes)``."""
+        return self.model.classify(inputs)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Returns the loss of a batch."""
+        inputs = batch.inputs
+        if self.optimisation.log_mel_masks and LOG_MEL in inputs.features:
+            masked = mask_log_mel(inputs.features[LOG_MEL], inputs.masks[LOG_MEL])
+            inputs = Inputs({**inputs.features, LOG_MEL: masked}, inputs.masks)
+        if self.optimisation.modality_dropout > 0:
+            inputs = drop_modality(inputs, self.optimisation.modality_dropout)
+        loss: Tensor = self.loss(self(inputs), batch.targets)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Logs a batch's part of the validation metrics."""
+        logits = self(batch.inputs)
+        self.accuracy(logits, batch.targets)
+        self.uar(logits, batch.targets)
+        shared: dict[str, Any] = {"on_epoch": True, "batch_size": len(batch)}
+        self.log("val_loss", self.loss(logits, batch.targets), prog_bar=True, sync_dist=True, **shared)
+        self.log("val_accuracy", self.accuracy, **shared)
+        self.log("val_uar", self.uar, prog_bar=True, **shared)
+
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Returns probabilities, ``(batch, classes)``."""
+        return torch.softmax(self(batch.inputs).float(), dim=1)
+
+    def configure_optimizers(self) -> Any:
+        """Returns RMSprop with the paper's schedule."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        rate = self.optimisation.learning_rate
+        optimizer = torch.optim.RMSprop(trained, lr=rate, alpha=RMSPROP_RHO, eps=RMSPROP_EPSILON)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: self.optimisation.rate_of(e) / rate)
+        return [optimizer], [scheduler]
+
+
+class NetworkModule(EmotionModule):
+    """One network: an audio branch and a text branch under one classifier (the paper's step 1).
+
+    Args:
+        network: to be trained.
+        optimisation: see Optimisation.
+        unlocked: acoustic feature → its backbone, for step 2: the inputs of that name are then what the backbone's
+            unlocked layer reads, ``(batch, time, channels, …)``, and that layer is trained along.
+    """
+
+    def __init__(
+        self,
+        network: EmotionNetwork,
+        optimisation: Optimisation | None = None,
+        unlocked: Mapping[str, VGGish | ThinResNet34] | None = None,
+    ) -> None:
+        super().__init__(network, optimisation)
+        self.unlocked = nn.ModuleDict(unlocked or {})
+        for backbone in (unlocked or {}).values():
+            backbone.requires_grad_(False)
+            backbone.unlocked_layer.requires_grad_(True)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Returns logits, ``(batch, classes)``."""
+        features = dict(inputs.features)
+        for name, backbone in self.unlocked.items():
+            mask = inputs.masks[name]
+            vectors = backbone.trainable_part(features[name][mask])  # type: ignore[operator]
+            padded = vectors.new_zeros(*mask.shape, vectors.shape[1])
+            padded[mask] = vectors
+            features[name] = padded
+        return self.model.classify(Inputs(features, inputs.masks))
+
+    def train(self, mode: bool = True) -> "NetworkModule":
+        """Sets the network's mode; a backbone stays in evaluation mode."""
+        super().train(mode)
+        self.unlocked.eval()
+        return self
+
+
+class TextModule(NetworkModule):
+    """The text branch alone.
+
+    Args:
+        text_dim: of the word vectors.
+        num_classes: of the classifier.
+        branch: shape of the branch.
+        optimisation: see Optimisation.
+    """
+
+    def __init__(
+        self,
+        text_dim: int,
+        num_classes: int,
+        branch: BranchOptions | None = None,
+        optimisation: Optimisation | None = None,
+    ) -> None:
+        super().__init__(EmotionNetwork({TEXT: text_dim}, num_classes, options=branch), optimisation)
+
+
+class AudioModule(NetworkModule):
+    """The audio branch alone.
+
+    Args:
+        name: of the acoustic feature.
+        feature_dim: of its frames.
+        num_classes: of the classifier.
+        branch: shape of the branch.
+        optimisation: see Optimisation.
+        unlocked: see NetworkModule.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        feature_dim: int,
+        num_classes: int,
+        branch: BranchOptions | None = None,
+        optimisation: Optimisation | None = None,
+        unlocked: Mapping[str, VGGish | ThinResNet34] | None = None,
+    ) -> None:
+        super().__init__(EmotionNetwork({name: feature_dim}, num_classes, options=branch), optimisation, unlocked)
+
+
+class EnsembleModule(EmotionModule):
+    """A new linear classifier on top of trained networks, which stay as they are (the paper's last step).
+
+    Args:
+        networks: name → trained network; their own classifiers are dropped.
+        num_classes: of the new classifier.
+        temperature: divides the concatenated features.
+        optimisation: see Optimisation.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, EmotionNetwork],
+        num_classes: int,
+        temperature: float = TEMPERATURE,
+        optimisation: Optimisation | None = None,
+    ) -> None:
+        ensemble = Ensemble(networks, num_classes, temperature)
+        super().__init__(ensemble, optimisation)
+        ensemble.networks.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "EnsembleModule":
+        """Sets the classifier's mode; the networks stay in evaluation mode."""
+        super().train(mode)
+        assert isinstance(self.model, Ensemble)
+        self.model.networks.eval()
+        return self

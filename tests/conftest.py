@@ -1,0 +1,51 @@
+"""What all tests share: seeds, warnings as errors, and the folder of oracles and real data beside the checkout."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "error")
+    # Third parties among themselves; nothing here can avoid them. Each says who warns about what.
+    for exception in (
+        # fasttext's compiled part is made with an old SWIG/pybind11
+        "ignore:builtin type .* has no __module__ attribute:DeprecationWarning",
+    ):
+        config.addinivalue_line("filterwarnings", exception)
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - for libraries that use the global generator
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The folder of outputs of the original Keras code."""
+    return _shared_folder("oracles")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real speech and word vectors."""
+    return _shared_folder("data")
+
+
+def _shared_folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder}, which is absent")
+    return folder
