@@ -1,6 +1,6 @@
 """Trains one network with a Lightning Trainer of one's own: features, data module, module, trainer.
 
-    python examples/lightning_trainer.py corpus.csv
+python examples/lightning_trainer.py corpus.csv
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Makes manifests of MELD's text files (train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv).
 
-    python examples/meld_to_manifest.py MELD_FOLDER meld.csv
-    pathosnet train meld.csv --out runs/meld --acoustic none --drop-labels surprise,fear,disgust
+python examples/meld_to_manifest.py MELD_FOLDER meld.csv
+pathosnet train meld.csv --out runs/meld --acoustic none --drop-labels surprise,fear,disgust
 
 The text branch learns from the lines alone, so that no recordings are needed.
 """

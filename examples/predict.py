@@ -1,6 +1,6 @@
 """Recognises the emotion of recordings with a trained model.
 
-    python examples/predict.py runs/mine a.wav b.flac
+python examples/predict.py runs/mine a.wav b.flac
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Trains on a CSV with the columns audio, text, emotion, and says how well the held-out part was recognised.
 
-    python examples/train.py corpus.csv runs/mine
+python examples/train.py corpus.csv runs/mine
 """
 
 import sys

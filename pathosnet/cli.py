@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
@@ -19,9 +19,14 @@ REPEATED = ("text", "text_map", "label")  # options that may be given several ti
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line. A person's mistake ends in one line on stderr and exit code 2."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = build_parser()
-    options = parser.parse_args([_with_underscores(argument) for argument in arguments])
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        options = build_parser().parse_args([_with_underscores(argument) for argument in arguments])
+    except ArgumentError as error:
+        command = next((f" {argument}" for argument in arguments if argument in COMMANDS), "")
+        message = " ".join(str(error).split()).rstrip(".").replace(f" {command.strip()}.", " --")
+        print(f"error: {message}; see pathosnet{command} --help", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
     try:
         COMMANDS[options.subcommand](options[options.subcommand])
     except InputError as error:
@@ -44,7 +49,10 @@ def build_parser() -> ArgumentParser:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     register_type(Names, serializer=list, deserializer=Names.parse, deserializer_exceptions=(TypeError, ValueError))
     parser = ArgumentParser(
-        prog="pathosnet", description="Recognises emotions in speech and its transcript.", version=__version__
+        prog="pathosnet",
+        description="Recognises emotions in speech and its transcript.",
+        version=__version__,
+        exit_on_error=False,
     )
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     commands = parser.add_subcommands(title="commands", metavar="COMMAND")
@@ -57,8 +65,10 @@ def build_parser() -> ArgumentParser:
 
 def _demo_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="pathosnet demo [--out FOLDER]",
+        exit_on_error=False,
         description="Trains on a small synthetic corpus that comes with the package (under two minutes), tests on "
-        "voices that were held out, saves the model, draws the confusion matrix, and predicts one clip."
+        "voices that were held out, saves the model, draws the confusion matrix, and predicts one clip.",
     )
     parser.add_argument("--out", default="runs/demo", help="Folder to write; an earlier demo there is replaced.")
     return parser
@@ -66,8 +76,11 @@ def _demo_parser() -> ArgumentParser:
 
 def _train_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="pathosnet train CORPUS.csv --out FOLDER [options]",
+        exit_on_error=False,
         description="Trains on a CSV with the columns audio, emotion and, where known, text, speaker, language, "
-        "corpus, split; tests on the part that is held out; writes the model and all that is known about the run.",
+        "corpus, split; tests on the part that is held out; writes the model and all that is known about the run. "
+        "Options may be written with dashes (--batch-size) or, as in YAML, with underscores.",
     )
     parser.add_argument("corpus", type=str, help="The CSV file; audio paths are relative to it.")
     parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
@@ -76,14 +89,18 @@ def _train_parser() -> ArgumentParser:
     helps = _field_helps()
     for name in REPEATED:
         default = next(field.default for field in fields(TrainConfig) if field.name == name)
-        shown = f" (default: {', '.join(default)})" if default else ""  # type: ignore[arg-type]
+        shown = f" Without the option: {', '.join(default)}." if default else ""  # type: ignore[arg-type]
         parser.add_argument(f"--{name}", action="append", type=str, help=helps[name] + shown)
     parser.add_class_arguments(TrainConfig, None, skip=set(REPEATED))
     return parser
 
 
 def _evaluate_parser() -> ArgumentParser:
-    parser = ArgumentParser(description="Measures a saved model on a labelled corpus.")
+    parser = ArgumentParser(
+        usage="pathosnet evaluate MODEL CORPUS.csv [options]",
+        exit_on_error=False,
+        description="Measures a saved model on a labelled corpus.",
+    )
     parser.add_argument("run", type=str, help="Folder of a run or a model.")
     parser.add_argument("corpus", type=str, help="CSV file as for training.")
     parser.add_argument(
@@ -102,8 +119,10 @@ def _evaluate_parser() -> ArgumentParser:
 
 def _predict_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="pathosnet predict MODEL [AUDIO …] [options]",
+        exit_on_error=False,
         description="Recognises the emotions of recordings. A model that reads text and voice answers from one of "
-        "them, too, but reliably only if it was trained with --modality_dropout."
+        "them, too, but reliably only if it was trained with --modality_dropout.",
     )
     parser.add_argument("model", type=str, help="Folder of a run or a model.")
     parser.add_argument("audio", type=str, nargs="*", help="Audio files; none with --text predicts from text alone.")

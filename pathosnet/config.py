@@ -21,7 +21,7 @@ NONE = "none"
 HASHED = "hashed"
 POSITIVE = (
     *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
-    *("text_width", "audio_width", "window_frames", "hop_frames", "stft_hop", "top_db", "num_nodes"),
+    *("text_width", "audio_width", "logmel_stack", "window_frames", "hop_frames", "stft_hop", "top_db", "num_nodes"),
 )
 ACOUSTIC_FEATURES = ("logmel", "vggish", "ghostvlad")
 
@@ -39,6 +39,8 @@ class TrainConfig:
 
     acoustic: Names = Names(("logmel",))
     """Acoustic features: logmel, vggish, ghostvlad, or none. Several make an ensemble, one network each."""
+    logmel_stack: int = 4
+    """Log-mel frames of 10 ms side by side in one step of the sequence."""
     vggish: str | None = None
     """VGGish weights: torchvggish's .pth or a Keras .h5."""
     vggish_output: Literal["relu", "softmax", "linear", "pool"] = "relu"

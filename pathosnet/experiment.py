@@ -176,7 +176,7 @@ def evaluate(
 def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     """Makes the extractors that the options name, in their order, with the weights from their files."""
     makers: dict[str, Callable[[], AcousticExtractor]] = {
-        "logmel": LogMelExtractor,
+        "logmel": lambda: LogMelExtractor(config.logmel_stack),
         "vggish": lambda: VGGishExtractor(load_vggish(str(config.vggish), config.vggish_output)),
         "ghostvlad": lambda: GhostVLADExtractor(
             load_thin_resnet34(str(config.ghostvlad)),
@@ -297,8 +297,8 @@ def _hidden_features(corpus: Corpus, extractor: AcousticExtractor, progress: boo
 
 
 def _with_progress(utterances: Sequence[Utterance], what: str, progress: bool) -> Iterator[Utterance]:
-    shown = progress and is_main_process()
-    yield from tqdm(utterances, desc=what, unit="utterance", leave=False, disable=not shown)
+    shown = None if progress and is_main_process() else True  # None: if there is a terminal to show it
+    yield from tqdm(utterances, desc=what, unit="utterance", leave=False, disable=shown)
 
 
 def _classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:

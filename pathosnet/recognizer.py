@@ -159,7 +159,8 @@ class PathosNet:
         """Recognises the emotion of one utterance.
 
         Voice or text may be missing. One row of zeros then stands for it, as in the authors' code: the answer makes
-        sense if the model was trained with modality dropout, and is unreliable otherwise.
+        sense if the model was trained with modality dropout, and is unreliable otherwise. What the model does not read
+        (text, for a voice-only model) is left aside.
 
         Args:
             audio: a file that libsndfile reads, or samples with their ``sample_rate``.

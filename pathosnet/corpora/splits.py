@@ -46,8 +46,9 @@ def split_corpus(
         corpus: to be divided.
         strategy: ``column``: as the manifest's ``split`` column says (train, validation, test; without a validation
             part, one is taken from the training part at random). ``random``: folds stratified by corpus, language and
-            emotion; speakers and sentences may be in two parts. ``speaker``: no speaker is in two parts (scikit-learn's
-            GroupKFold). ``auto``: the column if the manifest has one, else random.
+            emotion; speakers and sentences may be in two parts. ``speaker``: no speaker is in two parts
+            (scikit-learn's GroupKFold); of two speakers one is tested and the other's utterances are divided at random.
+            ``auto``: the column if the manifest has one, else random.
         num_folds: one of so many folds is the test part.
         fold: which one.
         validation_fraction: share of the rest for validation.
@@ -144,11 +145,10 @@ def _speaker_fold(corpus: Corpus, num_folds: int, fold: int) -> tuple[np.ndarray
 
     positions = np.arange(len(corpus))
     speakers = _speakers(corpus, positions)
-    if len(set(speakers)) < max(num_folds, 3):
+    if len(set(speakers)) < num_folds:
         raise InputError(
-            f"{corpus.path}: has {len(set(speakers))} speakers, expected at least {max(num_folds, 3)} to keep them "
-            f"apart in {num_folds} folds (training, validation and test each need one); "
-            "lower --num-folds or split at random"
+            f"{corpus.path}: has {len(set(speakers))} speakers, expected at least {num_folds} to keep them apart in "
+            f"{num_folds} folds; lower --num-folds (to 2 at least) or split at random (--split random)"
         )
     rest, chosen = list(GroupKFold(num_folds).split(positions, groups=speakers))[fold]
     return rest, chosen
@@ -160,6 +160,8 @@ def _speaker_validation(
     from sklearn.model_selection import StratifiedGroupKFold
 
     speakers = _speakers(corpus, positions)
+    if len(set(speakers)) == 1:  # the test's speaker is still heard nowhere else
+        return _stratified_validation(corpus, positions, fraction, seed)
     num_folds = min(max(2, round(1 / fraction)), len(set(speakers)))
     emotions = [corpus.utterances[i].emotion for i in positions]
     folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)

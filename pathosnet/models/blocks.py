@@ -81,7 +81,7 @@ class Stem(nn.Module):
         self.pool_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``(batch, in_features, time)``, whose padding may hold anything → ``(batch, width, time / 2)`` and its mask."""
+        """``(batch, in_features, time)``, padded with anything → ``(batch, width, time / 2)`` and its mask."""
         x = self.conv(x.masked_fill(~mask.unsqueeze(1), 0.0))
         x = self.conv_bn(zero_padding(x, mask), mask)
         x, mask = max_pool(torch.relu(self.dropout(x)), mask)

@@ -154,7 +154,7 @@ class StageTrainer:
                 max_epochs=config.epochs,
                 callbacks=callbacks,
                 logger=self._make_logger(name),
-                deterministic=config.accelerator == "cpu" or not torch.cuda.is_available(),
+                deterministic="warn" if torch.cuda.is_available() else True,
                 num_sanity_val_steps=0,
                 log_every_n_steps=1,
                 enable_model_summary=False,

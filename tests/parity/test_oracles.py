@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import keras_reference
 import numpy as np
 import pytest
@@ -28,7 +29,6 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
 
 
 def read_layers(path: Path) -> Layers:
-    h5py = pytest.importorskip("h5py")
     with h5py.File(path) as file:
         return {
             layer: {
