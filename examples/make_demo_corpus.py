@@ -280,7 +280,7 @@ the labels happiness, anger, sadness and neutral. `manifest.csv` lists them, wit
 [espeak-ng](https://github.com/espeak-ng/espeak-ng) reads sentences faster or slower, higher or lower, livelier or
 flatter, brighter or darker, as a rule of thumb says for each emotion, with some chance in each clip.
 
-- It shows that reading, features, training, evaluation and prediction work from end to end, in a minute and offline.
+- It shows that reading, features, training, evaluation and prediction work from end to end, offline.
 - It does not show how well a model does on people. Figures on this corpus are no evidence about real speech, and a
   model trained on it is of no use for real speech.
 
@@ -418,7 +418,7 @@ def main() -> None:
             prosody = draw_prosody(clip.emotion, random)
             variant = clip.speaker.removeprefix(f"{clip.language}-")
             voice = f"{LANGUAGES[clip.language].voice}+{variant}"
-            samples = shape(speak(clip.text, voice, prosody, espeak, Path(scratch) / "clip.wav"), prosody, random)
+            samples = shape(speak(clip.text, voice, prosody, espeak, Path(scratch) / f"{number}.wav"), prosody, random)
             soundfile.write(out / clip.audio, samples, SAMPLE_RATE, compression_level=COMPRESSION_LEVEL)
             num_samples += len(samples)
     with (out / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
