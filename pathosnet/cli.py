@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,9 @@ REPEATED = ("text", "text_map", "label")  # options that may be given several ti
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line. A person's mistake ends in one line on stderr and exit code 2."""
+    # Before PyTorch is loaded: OpenMP's threads else wait in a busy loop for each other, and training becomes ten times
+    # slower as soon as another program wants the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         options = build_parser().parse_args([_with_underscores(argument) for argument in arguments])

@@ -1,7 +1,8 @@
 """Every option of a training run, with the paper's value as its default."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin
 
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
@@ -84,7 +85,7 @@ class TrainConfig:
 
     epochs: int = 45
     """At most so many epochs for each stage."""
-    patience: int = 10
+    patience: int = 20
     """Stop a stage after so many epochs without improvement; the paper does not give it."""
     early_stopping_metric: Literal["loss", "accuracy", "uar"] = "loss"
     """What improvement means, on the validation part."""
@@ -158,6 +159,11 @@ class TrainConfig:
         for name in ("vggish", "ghostvlad"):
             if name in self.acoustic and getattr(self, name) is None:
                 raise InputError(f"acoustic feature {name}: needs its weights, --{name} FILE")
+        for field_ in fields(self):
+            choices = get_args(field_.type) if get_origin(field_.type) is Literal else ()
+            value = getattr(self, field_.name)
+            if choices and value not in choices:
+                raise InputError(f"{field_.name}: expected {' or '.join(choices)}, got {value!r}")
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}: expected a number above 0, got {getattr(self, name)}")
@@ -166,6 +172,10 @@ class TrainConfig:
         for name in ("dropout", "modality_dropout", "label_smoothing", "batch_norm_momentum"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name}: expected a number from 0 to below 1, got {getattr(self, name)}")
+        for field_ in fields(self):
+            value = getattr(self, field_.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{field_.name}: expected a finite number, got {value}")
         if self.num_folds < 2 or not 0 <= self.fold < self.num_folds:
             raise InputError(
                 f"fold: expected 0 to num_folds - 1 of at least 2 folds, got fold {self.fold} of {self.num_folds}"

@@ -123,7 +123,8 @@ def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]
 
 
 def _labels_of(rows: Sequence[tuple[int, Mapping[str, str]]], label_map: Mapping[str, str]) -> tuple[str, ...]:
-    spelled = {label_map.get(row["emotion"], row["emotion"]).lower() for _, row in rows if row["emotion"]}
+    mapped = {spelling.lower(): label for spelling, label in label_map.items()}
+    spelled = {mapped.get(row["emotion"].lower(), row["emotion"]).lower() for _, row in rows if row["emotion"]}
     return tuple(sorted({ALIASES.get(label, label) for label in spelled}))
 
 

@@ -122,12 +122,23 @@ def _stratified_fold(
 def _stratified_validation(
     corpus: Corpus, positions: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    num_folds = max(2, round(1 / fraction))
-    if len(positions) < num_folds:
+    """Takes a share at random, of every stratum alike, or where they are too small for that, of every emotion alike."""
+    from sklearn.model_selection import train_test_split
+
+    size = max(1, round(fraction * len(positions)))
+    if len(positions) - size < 1:
         raise InputError(
             f"{corpus.path}: {len(positions)} utterances are too few for a training and a validation part; add more"
         )
-    return _stratified_fold(corpus, positions, num_folds, 0, seed)
+    emotions = [corpus.utterances[i].emotion for i in positions]
+    one_each = max(size, len(set(emotions)))
+    for strata, taken in ((_strata(corpus, positions, 2), size), (emotions, size), (emotions, one_each), (None, size)):
+        try:
+            train, validation = train_test_split(positions, test_size=taken, stratify=strata, random_state=seed)
+        except ValueError:  # a stratum of one utterance, or more strata than utterances to take
+            continue
+        return train, validation
+    raise AssertionError("unreachable: without strata every split is possible")
 
 
 def _speakers(corpus: Corpus, positions: np.ndarray) -> list[str]:
@@ -157,7 +168,7 @@ def _speaker_fold(corpus: Corpus, num_folds: int, fold: int) -> tuple[np.ndarray
 def _speaker_validation(
     corpus: Corpus, positions: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     speakers = _speakers(corpus, positions)
     if len(set(speakers)) == 1:  # the test's speaker is still heard nowhere else
@@ -165,6 +176,8 @@ def _speaker_validation(
     num_folds = min(max(2, round(1 / fraction)), len(set(speakers)))
     emotions = [corpus.utterances[i].emotion for i in positions]
     folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+    if max(Counter(emotions).values()) < num_folds:  # too few of every class to stratify
+        folds = GroupKFold(num_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # small classes; they were checked before
         rest, chosen = next(folds.split(positions, emotions, groups=speakers))

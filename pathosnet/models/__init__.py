@@ -3,7 +3,15 @@
 from pathosnet.models.blocks import MaskedBatchNorm, ResidualBlock, Stem, masked_mean
 from pathosnet.models.branches import AudioBranch, Branch, TextBranch
 from pathosnet.models.ensemble import TEMPERATURE, Ensemble, network_from_config
-from pathosnet.models.network import TEXT, BranchOptions, Classified, EmotionNetwork, Inputs, make_inputs
+from pathosnet.models.network import (
+    TEXT,
+    BranchOptions,
+    Classified,
+    EmotionNetwork,
+    Inputs,
+    make_inputs,
+    with_zero_rows,
+)
 
 __all__ = [
     "TEMPERATURE",
@@ -22,4 +30,5 @@ __all__ = [
     "make_inputs",
     "masked_mean",
     "network_from_config",
+    "with_zero_rows",
 ]

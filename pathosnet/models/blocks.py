@@ -48,15 +48,15 @@ class MaskedBatchNorm(nn.Module):
         return zero_padding(torch.addcmul(shift[:, None].to(x.dtype), x, scale[:, None].to(x.dtype)), mask)
 
     def _batch_statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.float()  # half precision is too coarse for sums
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse for sums
         count = mask.sum()
         mean = x.sum(dim=(0, 2)) / count  # padding is zero already
         variance = zero_padding(x - mean[:, None], mask).square().sum(dim=(0, 2)) / count
         with torch.no_grad():
-            share = torch.clamp(1.0 / (self.num_batches + 1), min=self.momentum)
+            share = torch.clamp(1.0 / (self.num_batches + 1), min=self.momentum).to(self.running_mean.dtype)
             unbiased = variance * (count / (count - 1).clamp(min=1))
-            self.running_mean.lerp_(mean, share)
-            self.running_var.lerp_(unbiased, share)
+            self.running_mean.lerp_(mean.to(share.dtype), share)
+            self.running_var.lerp_(unbiased.to(share.dtype), share)
             self.num_batches += 1
         return mean, variance
 

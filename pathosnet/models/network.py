@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +15,13 @@ Lengths = Mapping[str, Tensor]
 Masks = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """A batch of feature sequences by name (``"text"``, ``"vggish"``, …), padded, with their masks."""
 
     features: Mapping[str, Tensor]
     """Name → ``(batch, time, features)``."""
     masks: Masks
-    """Name → ``(batch, time)``, True where a frame is real; at least one a row."""
-
-    @property
-    def batch_size(self) -> int:
-        """Number of utterances."""
-        return len(next(iter(self.features.values())))
+    """Name → ``(batch, time)``, True where a frame is real; a row without any is a missing or empty sequence."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +65,8 @@ class Classified(nn.Module):
         raise NotImplementedError
 
     def classify(self, inputs: Inputs) -> Tensor:
-        """Returns logits, ``(batch, classes)``."""
-        logits: Tensor = self.classifier(self.features(inputs) / self.temperature)
+        """Returns logits, ``(batch, classes)``; an empty sequence becomes one row of zeros (the authors' code)."""
+        logits: Tensor = self.classifier(self.features(with_zero_rows(inputs)) / self.temperature)
         return logits
 
     def forward(
@@ -159,7 +153,7 @@ def make_inputs(
     lengths: Lengths | None = None,
     masks: Masks | None = None,
 ) -> Inputs:
-    """Completes a batch: masks from lengths, and one row of zeros for what is absent.
+    """Completes a batch: masks from lengths, and empty sequences for what is absent.
 
     Args:
         dims: name → length of its frames, of every input that the network has.
@@ -193,18 +187,21 @@ def make_inputs(
             mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         if mask.shape != frames.shape[:2]:
             raise ValueError(f"{name}: expected a mask of shape {tuple(frames.shape[:2])}, got {tuple(mask.shape)}")
-        complete_features[name], complete_masks[name] = _zero_row_for_empty(frames, mask)
+        complete_features[name], complete_masks[name] = frames, mask
     return Inputs(complete_features, complete_masks)
 
 
-def _zero_row_for_empty(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    if frames.shape[1] == 0:
-        frames = frames.new_zeros(len(frames), 1, frames.shape[2])
-        return frames, torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
-    empty = ~mask.any(dim=1)
-    frames = frames.masked_fill(empty[:, None, None], 0.0)
-    first = torch.arange(frames.shape[1], device=mask.device) == 0
-    return frames, mask | (empty[:, None] & first)
+def with_zero_rows(inputs: Inputs) -> Inputs:
+    """Puts one row of zeros in the place of every empty sequence."""
+    features, masks = {}, {}
+    for name, frames in inputs.features.items():
+        mask = inputs.masks[name]
+        if frames.shape[1] == 0:
+            frames, mask = frames.new_zeros(len(frames), 1, frames.shape[2]), mask.new_zeros(len(mask), 1)
+        empty = ~mask.any(dim=1, keepdim=True)
+        first = torch.arange(mask.shape[1], device=mask.device) == 0
+        features[name], masks[name] = frames.masked_fill(empty.unsqueeze(2), 0.0), mask | (empty & first)
+    return Inputs(features, masks)
 
 
 def linear_classifier(in_features: int, num_classes: int) -> nn.Linear:

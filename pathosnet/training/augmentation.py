@@ -7,22 +7,20 @@ from pathosnet.models import TEXT, Inputs
 
 
 def drop_modality(inputs: Inputs, probability: float) -> Inputs:
-    """Takes either the text or the voice away from some utterances, as if it had been missing: one row of zeros.
+    """Takes either the text or the voice away from some utterances, as if it had been missing.
 
     Args:
         inputs: with text and at least one acoustic feature.
         probability: of an utterance to lose one of the two, each as often.
     """
-    chance = torch.rand(inputs.batch_size)
-    lost = {True: chance < probability / 2, False: (chance >= probability / 2) & (chance < probability)}
-    features, masks = {}, {}
-    for name, value in inputs.features.items():
-        gone = lost[name == TEXT].to(value.device)
-        mask = inputs.masks[name]
-        first = torch.arange(mask.shape[1], device=mask.device) == 0
-        features[name] = value.masked_fill(gone.view(-1, *[1] * (value.ndim - 1)), 0.0)
-        masks[name] = torch.where(gone.unsqueeze(1), first, mask)
-    return Inputs(features, masks)
+    chance = torch.rand(len(next(iter(inputs.masks.values()))))
+    without_text = chance < probability / 2
+    without_voice = (chance >= probability / 2) & (chance < probability)
+    masks = {
+        name: mask & ~(without_text if name == TEXT else without_voice).to(mask.device).unsqueeze(1)
+        for name, mask in inputs.masks.items()
+    }
+    return Inputs(inputs.features, masks)
 
 
 def mask_log_mel(

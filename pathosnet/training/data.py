@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -42,48 +42,26 @@ class FeatureTable:
         return FeatureTable({name: self.sequences[name] for name in names}, self.targets)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Padded inputs and their label numbers ``(batch,)``."""
 
     inputs: Inputs
     targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def to(self, device: Any, **options: Any) -> "Batch":
-        """Moves everything to a device."""
-        inputs = Inputs(
-            {name: value.to(device, **options) for name, value in self.inputs.features.items()},
-            {name: value.to(device, **options) for name, value in self.inputs.masks.items()},
-        )
-        return Batch(inputs, self.targets.to(device, **options))
-
-    def pin_memory(self) -> "Batch":
-        """Pins everything, for faster copies to a GPU."""
-        inputs = Inputs(
-            {name: value.pin_memory() for name, value in self.inputs.features.items()},
-            {name: value.pin_memory() for name, value in self.inputs.masks.items()},
-        )
-        return Batch(inputs, self.targets.pin_memory())
 
 
 def pad_batch(sequences: Mapping[str, Sequence[Tensor]]) -> Inputs:
     """Pads sequences to the longest of each name.
 
     Args:
-        sequences: name → one ``(time, …)`` tensor an utterance. An empty one becomes a row of zeros, as in the
-            authors' code.
+        sequences: name → one ``(time, …)`` tensor an utterance; some may be empty.
 
     Returns:
         Features ``(batch, time, …)`` and masks ``(batch, time)``.
     """
     features, masks = {}, {}
     for name, unpadded in sequences.items():
-        filled = [value if len(value) else value.new_zeros(1, *value.shape[1:]) for value in unpadded]
-        lengths = torch.tensor([len(value) for value in filled])
-        features[name] = pad_sequence(filled, batch_first=True)
+        lengths = torch.tensor([len(value) for value in unpadded])
+        features[name] = pad_sequence(list(unpadded), batch_first=True)
         masks[name] = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
     return Inputs(features, masks)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import SumMetric
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs
@@ -58,8 +59,10 @@ class EmotionModule(pl.LightningModule):
         self.loss = nn.CrossEntropyLoss(
             None if weights is None else torch.tensor(weights), label_smoothing=self.optimisation.label_smoothing
         )
-        self.accuracy = MulticlassAccuracy(model.num_classes, average="micro")
-        self.uar = MulticlassAccuracy(model.num_classes, average="macro")
+        # Sums over the whole validation part, in whatever batches and processes it comes.
+        self.loss_sum = SumMetric(nan_strategy="disable")  # a diverged loss shall show
+        self.weight_sum = SumMetric(nan_strategy="disable")
+        self.confusion = MulticlassConfusionMatrix(model.num_classes)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Returns logits, ``(batch, classes)``."""
@@ -74,18 +77,28 @@ class EmotionModule(pl.LightningModule):
         if self.optimisation.modality_dropout > 0:
             inputs = drop_modality(inputs, self.optimisation.modality_dropout)
         loss: Tensor = self.loss(self(inputs), batch.targets)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs a batch's part of the validation metrics."""
+        """Adds a batch to the validation metrics."""
         logits = self(batch.inputs)
-        self.accuracy(logits, batch.targets)
-        self.uar(logits, batch.targets)
-        shared: dict[str, Any] = {"on_epoch": True, "batch_size": len(batch)}
-        self.log("val_loss", self.loss(logits, batch.targets), prog_bar=True, sync_dist=True, **shared)
-        self.log("val_accuracy", self.accuracy, **shared)
-        self.log("val_uar", self.uar, prog_bar=True, **shared)
+        weights = self.loss.weight
+        weight = len(batch.targets) if weights is None else weights[batch.targets].sum()
+        self.loss_sum.update(self.loss(logits, batch.targets) * weight)
+        self.weight_sum.update(weight)
+        self.confusion.update(logits, batch.targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the validation metrics."""
+        confusion = self.confusion.compute().float()
+        support = confusion.sum(dim=1)
+        occurs = support > 0
+        self.log("val_loss", self.loss_sum.compute() / self.weight_sum.compute(), prog_bar=True)
+        self.log("val_accuracy", confusion.trace() / confusion.sum())
+        self.log("val_uar", (confusion.diagonal()[occurs] / support[occurs]).mean(), prog_bar=True)
+        for metric in (self.loss_sum, self.weight_sum, self.confusion):
+            metric.reset()
 
     def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Returns probabilities, ``(batch, classes)``."""
@@ -119,7 +132,7 @@ class NetworkModule(EmotionModule):
         super().__init__(network, optimisation)
         self.unlocked = nn.ModuleDict(unlocked or {})
         for backbone in (unlocked or {}).values():
-            backbone.requires_grad_(False)
+            backbone.eval().requires_grad_(False)
             backbone.unlocked_layer.requires_grad_(True)
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -203,7 +216,7 @@ class EnsembleModule(EmotionModule):
     ) -> None:
         ensemble = Ensemble(networks, num_classes, temperature)
         super().__init__(ensemble, optimisation)
-        ensemble.networks.requires_grad_(False)
+        ensemble.networks.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "EnsembleModule":
         """Sets the classifier's mode; the networks stay in evaluation mode."""

@@ -2,8 +2,11 @@
 
 import importlib
 import logging
+import math
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -130,6 +133,7 @@ class StageTrainer:
 
     def fit(self, name: str, module: EmotionModule, table: FeatureTable, split: Split) -> StageResult:
         """Fits a module, leaves it with its best weights on the CPU, and says how it went."""
+        module.train()  # Lightning keeps the mode, and a stage leaves its network in evaluation mode
         config = self.config
         metric, mode = METRICS[config.early_stopping_metric]
         data = EmotionDataModule(
@@ -160,23 +164,19 @@ class StageTrainer:
                 enable_model_summary=False,
                 enable_progress_bar=False,  # Lightning's own counts batches
             )
-            trainer.fit(module, datamodule=data)
-            if trainer.interrupted:  # Lightning ends the loop gracefully at Ctrl-C
-                raise KeyboardInterrupt
-            best_path = trainer.strategy.broadcast(checkpoint.best_model_path)
-            if not best_path:
+            _fit(trainer, module, data)
+            best_epoch = history.best(metric, mode)
+            if best_epoch is None:
                 raise InputError(
-                    f"stage {name}: {metric} was never a number; lower the learning rate (--learning_rate)"
+                    f"stage {name}: the loss was never a finite number; lower the learning rate (--learning-rate)"
                 )
+            best_path = trainer.strategy.broadcast(checkpoint.best_model_path)
             module.load_state_dict(torch.load(best_path, map_location="cpu", weights_only=True)["state_dict"])
             trainer.strategy.barrier()
-        module.cpu().eval()
-        best_epoch = (min if mode == "min" else max)(
-            range(len(history.epochs)), key=lambda e: history.epochs[e][metric]
-        )
-        result = StageResult(
-            name, len(history.epochs), best_epoch, history.epochs[best_epoch], module.optimisation.rate_of(history.last)
-        )
+        module.cpu().float().eval()
+        num_epochs = len(history.epochs)
+        last_rate = module.optimisation.rate_of(num_epochs - 1)
+        result = StageResult(name, num_epochs, best_epoch, history.epochs[best_epoch], last_rate)
         self.results.append(result)
         return result
 
@@ -208,10 +208,11 @@ class _History(Callback):
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
 
-    @property
-    def last(self) -> int:
-        """Number of the last epoch, from 0."""
-        return len(self.epochs) - 1
+    def best(self, metric: str, mode: str) -> int | None:
+        """Returns the first of the best epochs, counted from 0; None if the loss was never finite."""
+        finite = [i for i, epoch in enumerate(self.epochs) if math.isfinite(epoch["val_loss"])]
+        sign = 1 if mode == "min" else -1
+        return min(finite, key=lambda i: sign * self.epochs[i][metric], default=None)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = ("val_loss", "val_accuracy", "val_uar")
@@ -249,6 +250,19 @@ class _StageProgress(Callback):
         self.bar.close()
 
 
+def _fit(trainer: pl.Trainer, module: EmotionModule, data: EmotionDataModule) -> None:
+    """Fits; Ctrl-C stays a KeyboardInterrupt, of which Lightning makes an exit that ignores Ctrl-C ever after."""
+    try:
+        handler = signal.getsignal(signal.SIGINT)
+        trainer.fit(module, datamodule=data)
+    except SystemExit as stopped:
+        if not trainer.interrupted:
+            raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stopped
+
+
 class _quiet_lightning:
     """Keeps Lightning's notes about hardware and workers, which no option here answers, out of the way."""
 
@@ -259,6 +273,7 @@ class _quiet_lightning:
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # what is frozen
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
 
