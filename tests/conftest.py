@@ -12,18 +12,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
-    # Third parties among themselves; nothing here can avoid them. Each says who warns about what.
-    for exception in (
-        # fasttext's compiled part is made with an old SWIG/pybind11
-        "ignore:builtin type .* has no __module__ attribute:DeprecationWarning",
-    ):
-        config.addinivalue_line("filterwarnings", exception)
 
 
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - for libraries that use the global generator
+    np.random.seed(0)
     torch.manual_seed(0)
 
 

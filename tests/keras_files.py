@@ -28,7 +28,7 @@ BEASTEERS_NAMES = {
 
 
 def authors_names(first_convolution: int = 1, first_dense: int = 1) -> dict[str, str]:
-    """VGGish's layers as Keras numbers them; the numbers go on from whatever else was made in the session before."""
+    """VGGish's layers as Keras numbers them; the numbers go on from whatever else was made in the same program."""
     names = {name: f"conv2d_{first_convolution + i}" for i, name in enumerate(list(VGGISH_CONVOLUTIONS)[:-1])}
     return {
         **names,

@@ -94,7 +94,9 @@ def write_empty_pth(path: Path, changes: dict[str, torch.Tensor | None]) -> Path
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("style", "output"), zip(STYLES, itertools.cycle(("linear", "softmax", "relu", "pool", "relu"))))
+@pytest.mark.parametrize(
+    ("style", "output"), list(zip(STYLES, itertools.cycle(("linear", "softmax", "relu", "pool", "relu")), strict=False))
+)
 def test_every_naming_style_and_ending_is_keras(
     tmp_path: Path, layers: Layers, examples: np.ndarray, reference: dict[str, np.ndarray], style: str, output: str
 ) -> None:
@@ -160,7 +162,9 @@ def test_a_missing_tensor_is_listed(tmp_path: Path, missing: str) -> None:
         load_vggish(path)
 
 
-@pytest.mark.parametrize("surplus", ["features.15.weight", "embeddings.6.bias", "embeddings.4.scale", "classifier.bias"])
+@pytest.mark.parametrize(
+    "surplus", ["features.15.weight", "embeddings.6.bias", "embeddings.4.scale", "classifier.bias"]
+)
 def test_a_surplus_tensor_is_listed(tmp_path: Path, surplus: str) -> None:
     path = write_empty_pth(tmp_path / "vggish.pth", {surplus: torch.zeros(3)})
     with pytest.raises(InputError, match=rf"vggish\.pth: .*surplus: {surplus}$"):
@@ -178,7 +182,12 @@ def test_a_misshapen_tensor_is_listed_with_both_shapes(tmp_path: Path) -> None:
 def test_all_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     path = write_empty_pth(
         tmp_path / "vggish.pth",
-        {"features.0.weight": None, "features.3.bias": None, "more.weight": torch.zeros(1), "features.6.bias": torch.zeros(2)},
+        {
+            "features.0.weight": None,
+            "features.3.bias": None,
+            "more.weight": torch.zeros(1),
+            "features.6.bias": torch.zeros(2),
+        },
     )
     with pytest.raises(
         InputError,

@@ -23,8 +23,9 @@ def test_keras_kernels_are_turned_into_pytorchs_layout(tmp_path: Path) -> None:
     kernel2d = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
     kernel1d = np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
     dense = np.arange(6, dtype=np.float32).reshape(2, 3)
-    path = write_keras(tmp_path / "a.h5", {name: {"kernel": k} for name, k in
-                                           (("a/b", kernel2d), ("c", kernel1d), ("d", dense))})
+    path = write_keras(
+        tmp_path / "a.h5", {name: {"kernel": k} for name, k in (("a/b", kernel2d), ("c", kernel1d), ("d", dense))}
+    )
     tensors = read_tensors(path)
     assert list(tensors) == ["a/b.weight", "c.weight", "d.weight"]
     assert tensors["a/b.weight"].shape == (5, 4, 2, 3)
@@ -59,7 +60,14 @@ def test_the_same_tensors_come_from_every_format(tmp_path: Path) -> None:
 
 
 def test_numbered_layers_are_in_the_order_of_their_numbers() -> None:
-    names = ["conv1d_10.weight", "conv1d_9.weight", "conv1d.weight", "conv1d_2.bias", "conv1d_2.weight", "my_conv1d_1.bias"]
+    names = [
+        "conv1d_10.weight",
+        "conv1d_9.weight",
+        "conv1d.weight",
+        "conv1d_2.bias",
+        "conv1d_2.weight",
+        "my_conv1d_1.bias",
+    ]
     tensors = {name: torch.zeros(1) for name in names}
     assert numbered_layers(tensors, "conv1d") == ["conv1d", "conv1d_2", "conv1d_9", "conv1d_10"]
 
@@ -91,9 +99,7 @@ class Malicious:
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin"])
 @pytest.mark.parametrize("plain_pickle", [False, True])
-def test_pickled_code_is_refused_and_does_not_run(
-    tmp_path: Path, loader: Any, suffix: str, plain_pickle: bool
-) -> None:
+def test_pickled_code_is_refused_and_does_not_run(tmp_path: Path, loader: Any, suffix: str, plain_pickle: bool) -> None:
     path, made = tmp_path / f"weights{suffix}", tmp_path / "made by the pickle"
     content = {"features.0.weight": Malicious(made)}
     if plain_pickle:

@@ -1,0 +1,513 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from making import (
+    contents,
+    make_corpus,
+    random_vggish,
+    read_rows,
+    save_weights,
+    tiny_config,
+    tone,
+    write_manifest,
+    write_vectors,
+)
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score, roc_auc_score
+
+import pathosnet
+from pathosnet import PathosNet
+from pathosnet.corpora import read_manifest, split_corpus
+from pathosnet.emotions import PAPER_EMOTIONS
+from pathosnet.errors import InputError
+from pathosnet.experiment import Run, build_extractors, build_text_embedder, evaluate, find_leak, train
+from pathosnet.extractors import LogMelExtractor
+from pathosnet.features import HashedWords
+
+RUN_FILES = {
+    *("config.json", "model.safetensors", "run.json", "split.csv"),
+    *("metrics.json", "predictions.csv", "confusion_matrix.png"),
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def long_corpus(tmp_path_factory) -> Path:
+    """Clips about as long as one example of VGGish; some are shorter, and have none."""
+    return make_corpus(tmp_path_factory.mktemp("long"), per_class=7, seconds=(0.9, 1.2))
+
+
+@pytest.fixture(scope="module")
+def vggish_file(tmp_path_factory) -> str:
+    return str(save_weights(tmp_path_factory.mktemp("weights") / "vggish.safetensors", random_vggish()))
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Run:
+    """A run over log-mel frames and hashed words."""
+    return train(corpus, tmp_path_factory.mktemp("runs") / "finished", tiny_config(logger="csv", seed=3))
+
+
+@pytest.fixture(scope="module")
+def ensemble(long_corpus, vggish_file, tmp_path_factory) -> Run:
+    """A run over log-mel frames and VGGish."""
+    config = tiny_config(
+        acoustic="logmel,vggish", vggish=vggish_file, vggish_output="pool", epochs=1, learning_rate=1e-2, num_folds=4
+    )
+    return train(long_corpus, tmp_path_factory.mktemp("runs") / "ensemble", config)
+
+
+def assert_consistent(run: Run, corpus_path: Path, labels: tuple[str, ...] = PAPER_EMOTIONS) -> None:
+    """The run's files agree with each other, with scikit-learn, and with the saved model."""
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    rows = read_rows(run.folder / "predictions.csv")
+    split = read_rows(run.folder / "split.csv")
+    manifest = read_rows(corpus_path)
+
+    assert [row["row"] for row in rows] == [row["row"] for row in split if row["part"] == "test"]
+    assert {row["part"] for row in split} == {"train", "validation", "test"}
+    assert len(split) == len(manifest)
+    for row in [*rows, *split]:
+        assert row["emotion"] == manifest[int(row["row"]) - 2]["emotion"]
+        assert row["speaker"] == manifest[int(row["row"]) - 2]["speaker"]
+
+    probabilities = np.array([[float(row[label]) for label in labels] for row in rows])
+    truth = np.array([labels.index(row["emotion"]) for row in rows])
+    predicted = np.array([labels.index(row["predicted"]) for row in rows])
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities.argmax(axis=1) == predicted).all()
+    present = sorted(set(truth))
+    expected = {
+        "utterances": len(rows),
+        "accuracy": accuracy_score(truth, predicted),
+        "uar": recall_score(truth, predicted, labels=present, average="macro", zero_division=0),
+        "f1": f1_score(truth, predicted, average="weighted", zero_division=0),
+    }
+    if len(present) == len(labels):
+        expected["auc"] = roc_auc_score(truth, probabilities, multi_class="ovr", average="weighted", labels=present)
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert metrics["confusion"] == confusion_matrix(truth, predicted, labels=range(len(labels))).tolist()
+    assert dataclasses.asdict(run.metrics) == metrics
+
+    measured, what = evaluate(run.folder, corpus_path, progress=False)
+    assert what.startswith("the test part")
+    again = dataclasses.asdict(measured)
+    assert again.pop("confusion") == metrics["confusion"]
+    assert again.pop("recalls") == pytest.approx(metrics["recalls"])
+    assert again == pytest.approx({name: metrics[name] for name in again}, abs=1e-6)
+
+    model = PathosNet.from_pretrained(run.folder)
+    assert model.labels == labels
+    for row, given in zip(rows[:3], probabilities[:3], strict=True):
+        prediction = model.predict(row["audio"] or None, row["text"] or None, row["language"] or None)
+        assert list(prediction.probabilities.values()) == pytest.approx(given.tolist(), abs=1e-5)
+
+
+# What a run writes
+
+
+def test_run_writes_its_files_and_no_others(finished):
+    assert contents(finished.folder) >= RUN_FILES
+    folders = {"text", "logs", "logs/logmel-1-branches", "logs/logmel-1-branches/metrics.csv"}
+    assert contents(finished.folder) - RUN_FILES <= folders
+    assert contents(finished.folder.parent) == {
+        "finished",
+        *(f"finished/{name}" for name in contents(finished.folder)),
+    }
+
+
+def test_run_describes_itself(finished, corpus):
+    described = json.loads((finished.folder / "run.json").read_text())
+    config = described["config"]
+    assert set(config) == {field.name for field in dataclasses.fields(tiny_config())}
+    assert config["labels"] == list(PAPER_EMOTIONS)
+    assert (config["epochs"], config["batch_size"], config["learning_rate"], config["seed"]) == (2, 8, 1e-3, 3)
+    assert described["versions"]["pathosnet"] == pathosnet.__version__
+    assert described["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert {"python", "torchaudio", "pytorch-lightning", "numpy", "soundfile"} <= set(described["versions"])
+    assert described["split"] == {"strategy": "random", "train": 20, "validation": 5, "test": 7}
+    assert described["corpus"]["path"] == str(corpus.resolve())
+    assert described["corpus"]["counts"] == dict.fromkeys(PAPER_EMOTIONS, 8)
+    (stage,) = described["stages"]
+    assert stage["name"] == "logmel-1-branches"
+    assert stage["epochs"] == 2
+    assert described["seconds"] > 0
+
+
+def test_configuration_in_the_run_makes_the_same_configuration(finished):
+    config = json.loads((finished.folder / "run.json").read_text())["config"]
+    assert dataclasses.asdict(tiny_config(**config)) == config | {
+        name: tuple(value) for name, value in config.items() if isinstance(value, list)
+    }
+
+
+def test_run_splits_as_the_library_does(finished, corpus):
+    expected = split_corpus(read_manifest(corpus, PAPER_EMOTIONS), "auto", seed=3)
+    assert finished.split == expected
+    parts = {int(row["row"]) - 2: row["part"] for row in read_rows(finished.folder / "split.csv")}
+    for name, part in expected.parts().items():
+        assert all(parts[i] == name for i in part)
+
+
+def test_run_returns_what_it_saved(finished):
+    again = PathosNet.from_pretrained(finished.folder)
+    assert again.predict(tone(), "go away", sample_rate=16_000) == finished.model.predict(
+        tone(), "go away", sample_rate=16_000
+    )
+
+
+def test_confusion_matrix_is_a_picture(finished):
+    assert (finished.folder / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+# Every combination of inputs
+
+
+def test_log_mel_and_hashed_words(finished, corpus):
+    assert finished.model.network.input_dims == {"logmel": 256, "text": 300}
+    assert_consistent(finished, corpus)
+
+
+def test_voice_alone(corpus, tmp_path):
+    run = train(corpus, tmp_path / "run", tiny_config(text="none", logmel_stack=2))
+    assert run.model.network.input_dims == {"logmel": 128}
+    assert_consistent(run, corpus)
+
+
+def test_text_alone_needs_no_audio(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", audio="")
+    for clip in (tmp_path / "corpus").glob("*.wav"):
+        clip.unlink()
+    run = train(corpus, tmp_path / "run", tiny_config(acoustic="none"))
+    assert run.model.network.input_dims == {"text": 300}
+    assert [stage["name"] for stage in json.loads((run.folder / "run.json").read_text())["stages"]] == [
+        "text-1-branches"
+    ]
+    assert_consistent(run, corpus)
+
+
+def test_text_alone_needs_texts(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", text="")
+    with pytest.raises(InputError, match=r"corpus\.csv.*text"):
+        train(corpus, tmp_path / "run", tiny_config(acoustic="none"))
+
+
+def test_ensemble_of_log_mel_and_vggish(ensemble, long_corpus):
+    assert set(ensemble.model.network.input_dims) == {"logmel", "vggish", "text"}
+    names = [stage["name"] for stage in json.loads((ensemble.folder / "run.json").read_text())["stages"]]
+    assert names == ["logmel-1-branches", "vggish-1-branches", "vggish-2-unlocked", "ensemble-3-classifier"]
+    assert_consistent(ensemble, long_corpus)
+
+
+def test_tuned_layer_is_saved_with_the_model(ensemble, vggish_file):
+    original = random_vggish().state_dict()
+    saved = PathosNet.from_pretrained(ensemble.folder).acoustic["vggish"].backbone.state_dict()
+    different = {name for name, value in original.items() if not torch.equal(value, saved[name])}
+    assert different == {"conv4_2.weight", "conv4_2.bias"}
+
+
+def test_word_vectors_by_language(tmp_path):
+    words = {"en": ["wonderful", "day", "unknown"], "it": ["go", "away", "all"]}
+    files = [f"{code}={write_vectors(tmp_path / f'{code}.vec', listed)}" for code, listed in words.items()]
+    corpus = make_corpus(tmp_path / "corpus", language=lambda row, emotion: ("en", "it")[row % 2])
+    run = train(corpus, tmp_path / "run", tiny_config(text=tuple(files)))
+    assert list(run.model.text.tables) == ["en", "it"]
+    assert_consistent(run, corpus)
+
+
+def test_own_labels(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", emotions=("boredom", "wistful", "anger"))
+    run = train(corpus, tmp_path / "run", tiny_config(labels="corpus"))
+    assert run.model.labels == ("anger", "boredom", "wistful")
+    assert_consistent(run, corpus, ("anger", "boredom", "wistful"))
+
+
+def test_labels_can_be_mapped_and_dropped(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", emotions=("w", "happy", "boredom", "sadness"))
+    run = train(corpus, tmp_path / "run", tiny_config(label=("w=anger",), drop_labels="boredom"))
+    counts = json.loads((run.folder / "run.json").read_text())["corpus"]["counts"]
+    assert counts == {"happiness": 8, "anger": 8, "sadness": 8, "neutral": 0}
+    measured, _ = evaluate(run.folder, corpus, label=["w=anger"], drop_labels=["boredom"], progress=False)
+    assert measured.confusion == run.metrics.confusion
+
+
+def test_speakers_can_be_held_out(corpus, tmp_path):
+    run = train(corpus, tmp_path / "run", tiny_config(split="speaker", num_folds=4, fold=1))
+    speakers: dict[str, set[str]] = {"train": set(), "validation": set(), "test": set()}
+    for row in read_rows(run.folder / "split.csv"):
+        speakers[row["part"]].add(row["speaker"])
+    assert sum(map(len, speakers.values())) == 4
+    assert run.leak["test_speakers_in_training"] == 0
+    assert_consistent(run, corpus)
+
+
+def test_without_a_test_part_there_are_no_metrics(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", split=lambda row, emotion: ("train", "train", "dev")[row % 3])
+    run = train(corpus, tmp_path / "run", tiny_config())
+    assert run.metrics is None
+    assert contents(run.folder) & {"metrics.json", "predictions.csv", "confusion_matrix.png"} == set()
+    with pytest.raises(InputError, match="has no test part; evaluate --part all"):
+        evaluate(run.folder, corpus, progress=False)
+    assert evaluate(run.folder, corpus, "validation", progress=False)[0].utterances == 10
+
+
+def test_network_learns_what_can_be_learnt(tmp_path):
+    """Pitches and words tell the emotions apart: after a few epochs hardly a clip is mistaken."""
+    corpus = make_corpus(tmp_path / "corpus", per_class=12)
+    wide = {"text_width": 16, "audio_width": 16, "dropout": 0.0, "epochs": 12, "learning_rate": 3e-3}
+    for options in ({"text": "none"}, {"acoustic": "none"}):
+        run = train(corpus, tmp_path / "run", tiny_config(**wide, **options), overwrite=True)
+        assert run.metrics.accuracy >= 0.8, options
+
+
+def test_modality_dropout_keeps_a_model_sensible_without_text(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", per_class=12)
+    wide = {"text_width": 16, "audio_width": 16, "dropout": 0.0, "epochs": 25, "learning_rate": 3e-3}
+    train(corpus, tmp_path / "run", tiny_config(**wide, modality_dropout=0.6))
+    for options in ({"use_text": False}, {"use_audio": False}, {}):
+        measured, _ = evaluate(tmp_path / "run", corpus, "all", progress=False, **options)
+        assert measured.uar >= 0.7, options
+
+
+# The same numbers again
+
+
+def numbers(run: Run) -> list[list[float]]:
+    return [[float(row[label]) for label in run.model.labels] for row in read_rows(run.folder / "predictions.csv")]
+
+
+def test_same_seed_gives_the_same_numbers(finished, corpus, tmp_path):
+    torch.rand(5)
+    again = train(corpus, tmp_path / "again", tiny_config(logger="none", seed=3))
+    assert numbers(again) == numbers(finished)
+    assert again.metrics == finished.metrics
+    ours, theirs = again.model.network.state_dict(), finished.model.network.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_another_seed_gives_other_numbers(finished, corpus, tmp_path):
+    other = train(corpus, tmp_path / "other", tiny_config(seed=4))
+    assert numbers(other) != numbers(finished)
+
+
+# Evaluation
+
+
+@pytest.mark.parametrize(("part", "count"), [("train", 20), ("validation", 5), ("test", 7), ("all", 32), ("auto", 7)])
+def test_any_part_can_be_measured(finished, corpus, part, count):
+    measured, what = evaluate(finished.folder, corpus, part, progress=False)
+    assert measured.utterances == count
+    assert str(count) in what
+
+
+def test_measuring_everything_says_that_some_of_it_was_trained_on(finished, corpus):
+    assert "trained on some of them" in evaluate(finished.folder, corpus, "all", progress=False)[1]
+
+
+def test_other_corpora_are_measured_as_a_whole(finished, tmp_path):
+    other = make_corpus(tmp_path / "other", per_class=2, seed=5)
+    measured, what = evaluate(finished.folder, other, progress=False)
+    assert measured.utterances == 8
+    assert "trained" not in what
+    with pytest.raises(InputError, match=r"was not trained on .*evaluate --part all"):
+        evaluate(finished.folder, other, "test", progress=False)
+
+
+def test_saved_model_without_its_run_can_be_measured(finished, corpus, tmp_path):
+    finished.model.save_pretrained(tmp_path / "model")
+    assert evaluate(tmp_path / "model", corpus, progress=False)[0].utterances == 32
+
+
+def test_validation_part_has_the_loss_and_recall_that_training_reported(finished, corpus):
+    measured, _ = evaluate(finished.folder, corpus, "validation", progress=False)
+    (stage,) = json.loads((finished.folder / "run.json").read_text())["stages"]
+    assert measured.accuracy == pytest.approx(stage["best"]["val_accuracy"], abs=1e-6)
+
+
+def test_corpus_of_one_emotion_can_be_measured(finished, tmp_path):
+    other = make_corpus(tmp_path / "other", per_class=3, emotions=("anger",))
+    measured, _ = evaluate(finished.folder, other, progress=False)
+    assert measured.utterances == 3
+    assert measured.auc is None
+
+
+@pytest.mark.parametrize("taken", ["audio", "text"])
+def test_inputs_can_be_taken_away(finished, corpus, taken):
+    measured, _ = evaluate(finished.folder, corpus, "all", progress=False, **{f"use_{taken}": False})
+    rows = read_rows(corpus)
+    audios = [None if taken == "audio" else corpus.parent / row["audio"] for row in rows]
+    texts = [None if taken == "text" else row["text"] for row in rows]
+    predictions = finished.model.predict_batch(audios, texts)
+    expected = np.mean([p.label == row["emotion"] for p, row in zip(predictions, rows, strict=True)])
+    assert measured.accuracy == pytest.approx(expected)
+
+
+def test_something_must_be_left(finished, corpus):
+    with pytest.raises(InputError, match="nothing is left that this model reads"):
+        evaluate(finished.folder, corpus, use_audio=False, use_text=False)
+
+
+def test_manifest_that_changed_since_the_training_is_noticed(corpus, tmp_path):
+    """Rows are not confused: a test row must be the one that was held out."""
+    folder = tmp_path / "corpus"
+    shutil.copytree(corpus.parent, folder)
+    run = train(folder / "corpus.csv", tmp_path / "run", tiny_config())
+    rows = read_rows(folder / "corpus.csv")
+    write_manifest(folder / "corpus.csv", rows[1:])
+    with pytest.raises(InputError, match=r"corpus\.csv"):
+        evaluate(run.folder, folder / "corpus.csv", progress=False)
+
+
+# Leaks
+
+
+def test_leaks_are_counted(tmp_path):
+    rows = [
+        ("train", "ann", "good morning"),
+        ("train", "bob", "good night"),
+        ("train", "ann", ""),
+        ("dev", "cid", "only here"),
+        ("test", "ann", "good morning"),
+        ("test", "dan", "never heard"),
+        ("test", "cid", "only here"),
+        ("test", "", ""),
+    ]
+    manifest = write_manifest(
+        tmp_path / "corpus.csv",
+        [
+            {"emotion": ("joy", "anger")[i % 2], "split": part, "speaker": speaker, "text": text}
+            for i, (part, speaker, text) in enumerate(rows)
+        ],
+    )
+    corpus = read_manifest(manifest, PAPER_EMOTIONS, needs_audio=False)
+    assert find_leak(corpus, split_corpus(corpus)) == {
+        "test_speakers": 3,
+        "test_speakers_in_training": 1,
+        "test_texts": 3,
+        "test_texts_in_training": 1,
+    }
+
+
+def test_leaks_are_written_and_returned(finished):
+    described = json.loads((finished.folder / "run.json").read_text())
+    assert described["leak"] == finished.leak
+    tested = [row for row in read_rows(finished.folder / "split.csv") if row["part"] == "test"]
+    speakers = len({row["speaker"] for row in tested})
+    assert finished.leak["test_speakers"] == finished.leak["test_speakers_in_training"] == speakers
+
+
+# Failures
+
+
+def fails_cleanly(corpus: Path, folder: Path, match: str, **options) -> None:
+    folder.mkdir(exist_ok=True)
+    with pytest.raises(InputError, match=match):
+        train(corpus, folder / "runs" / "run", tiny_config(**options))
+    assert contents(folder) <= {"runs"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"this is text", b"RIFF\x24\x00\x00\x00WAVEfmt "], ids=["empty", "text", "cut"]
+)
+def test_bad_recording_names_its_row_and_leaves_nothing_behind(corpus, tmp_path, content):
+    shutil.copytree(corpus.parent, tmp_path / "corpus")
+    (tmp_path / "corpus" / "sadness_2.wav").write_bytes(content)
+    row = next(i for i, r in enumerate(read_rows(corpus), start=2) if r["audio"] == "sadness_2.wav")
+    fails_cleanly(
+        tmp_path / "corpus" / "corpus.csv", tmp_path / "out", rf"corpus\.csv, row {row}: .*sadness_2\.wav: ", epochs=1
+    )
+
+
+def test_failure_in_the_middle_of_training_leaves_nothing_behind(corpus, tmp_path):
+    fails_cleanly(corpus, tmp_path / "out", "lower the learning rate", learning_rate=1e30, logger="csv")
+
+
+def test_any_other_failure_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("pathosnet.experiment.plot_confusion_matrix", fail)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train(corpus, tmp_path / "out" / "run", tiny_config())
+    assert contents(tmp_path / "out") == set()
+
+
+def test_failed_run_leaves_the_earlier_one_in_place(corpus, tmp_path):
+    train(corpus, tmp_path / "run", tiny_config(epochs=1))
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(InputError):
+        train(corpus, tmp_path / "run", tiny_config(learning_rate=1e30), overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_existing_folder_is_refused_before_anything_is_computed(corpus, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr("pathosnet.experiment.extract_features", lambda *_: pytest.fail("computed"))
+    with pytest.raises(InputError, match=r"run: exists already; .*--overwrite"):
+        train(corpus, tmp_path / "run", tiny_config())
+
+
+def test_earlier_run_can_be_replaced(corpus, tmp_path):
+    train(corpus, tmp_path / "run", tiny_config(epochs=1, text="none"))
+    train(corpus, tmp_path / "run", tiny_config(epochs=1), overwrite=True)
+    assert PathosNet.from_pretrained(tmp_path / "run").text is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+# Parts from options
+
+
+def test_text_tables_are_made_as_the_options_say(tmp_path):
+    en, it = write_vectors(tmp_path / "en.vec", ["a", "b", "c"]), write_vectors(tmp_path / "it.txt", ["a", "b"])
+    embedder = build_text_embedder(tiny_config(text=(f"en={en}", f"it={it}"), max_words=2, oov="zeros"))
+    assert list(embedder.tables) == ["en", "it"]
+    assert [len(table) for table in embedder.tables.values()] == [2, 2]
+    assert embedder.tables["en"].oov == "zeros"
+    assert list(build_text_embedder(tiny_config(text=(str(en),))).tables) == ["*"]
+    assert isinstance(build_text_embedder(tiny_config()).tables["*"], HashedWords)
+    assert build_text_embedder(tiny_config(text="none")) is None
+
+
+def test_hashed_words_can_stand_in_for_one_language(tmp_path):
+    en = write_vectors(tmp_path / "en.vec", ["a", "b", "c"])
+    embedder = build_text_embedder(tiny_config(text=(f"en={en}", "el=hashed")))
+    assert isinstance(embedder.tables["el"], HashedWords)
+
+
+def test_text_tables_must_be_300_dimensional(tmp_path):
+    path = write_vectors(tmp_path / "small.vec", ["a", "b"], dim=50)
+    with pytest.raises(InputError, match=r"small\.vec: holds vectors of dimension 50, expected 300"):
+        build_text_embedder(tiny_config(text=(str(path),)))
+
+
+def test_language_comes_once(tmp_path):
+    path = write_vectors(tmp_path / "en.vec", ["a", "b"])
+    with pytest.raises(InputError, match="expected each language once, got 'en' twice"):
+        build_text_embedder(tiny_config(text=(f"en={path}", f"en={path}")))
+    with pytest.raises(InputError, match="expected each language once"):
+        build_text_embedder(tiny_config(text=(str(path), str(path))))
+
+
+def test_map_needs_its_language(tmp_path):
+    with pytest.raises(InputError, match="text_map: no --text for the language el"):
+        build_text_embedder(tiny_config(text_map=(f"el={tmp_path / 'el.txt'}",)))
+
+
+def test_extractors_are_made_in_the_order_of_the_options(vggish_file):
+    config = tiny_config(acoustic="vggish,logmel", vggish=vggish_file, vggish_output="pool", logmel_stack=2)
+    extractors = build_extractors(config)
+    assert list(extractors) == ["vggish", "logmel"]
+    assert extractors["vggish"].feature_dim == 512
+    assert isinstance(extractors["logmel"], LogMelExtractor)
+    assert extractors["logmel"].feature_dim == 128
+    assert build_extractors(tiny_config(acoustic="none")) == {}

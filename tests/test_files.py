@@ -1,0 +1,171 @@
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pathosnet.errors import InputError
+from pathosnet.files import read_json, write_json, written_aside
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def existing(tmp_path: Path) -> Path:
+    target = tmp_path / "model"
+    (target / "text").mkdir(parents=True)
+    (target / "config.json").write_text("old")
+    (target / "text" / "words").write_text("old words")
+    return target
+
+
+def write(target: Path, content: Callable[[Path], None], overwrite: bool = False) -> None:
+    with written_aside(target, overwrite) as folder:
+        content(folder)
+
+
+OLD = {"config.json": "old", "text/words": "old words"}
+
+
+def test_a_folder_appears_with_all_its_files(tmp_path: Path) -> None:
+    target = tmp_path / "runs" / "deep" / "model"
+    with written_aside(target) as folder:
+        (folder / "a").write_text("1")
+        (folder / "b").mkdir()
+        (folder / "b" / "c").write_text("2")
+        assert not target.exists()
+        assert folder.parent == target.parent, "another file system could not rename it"
+    assert contents(target) == {"a": "1", "b/c": "2"}
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_others_may_read_the_folder(tmp_path: Path) -> None:
+    with written_aside(tmp_path / "model"):
+        pass
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nothing_appears_if_the_block_fails(tmp_path: Path, error: type[BaseException], overwrite: bool) -> None:
+    def half(folder: Path) -> None:
+        (folder / "half").write_text("1")
+        raise error
+
+    with pytest.raises(error):
+        write(tmp_path / "model", half, overwrite)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_was_there_stays_as_it_was_if_the_block_fails(existing: Path, error: type[BaseException]) -> None:
+    def half(folder: Path) -> None:
+        (folder / "config.json").write_text("new")
+        raise error
+
+    with pytest.raises(error):
+        write(existing, half, overwrite=True)
+    assert contents(existing) == OLD
+    assert list(existing.parent.iterdir()) == [existing]
+
+
+def test_overwriting_leaves_nothing_of_the_old_folder(existing: Path) -> None:
+    with written_aside(existing, overwrite=True) as folder:
+        (folder / "config.json").write_text("new")
+        assert contents(existing) == OLD
+    assert contents(existing) == {"config.json": "new"}
+    assert list(existing.parent.iterdir()) == [existing]
+
+
+def fail_at_call(function: Callable[..., object], number: int, error: BaseException) -> Callable[..., object]:
+    calls = 0
+
+    def failing(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise error
+        return function(*arguments)
+
+    return failing
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("error", [OSError("disk gone"), KeyboardInterrupt()])
+def test_what_was_there_stays_as_it_was_if_the_exchange_fails(
+    existing: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException
+) -> None:
+    def whole(folder: Path) -> None:
+        (folder / "config.json").write_text("new")
+        monkeypatch.setattr(os, "rename", fail_at_call(os.rename, number, error))
+
+    with pytest.raises(type(error)):
+        write(existing, whole, overwrite=True)
+    assert existing.is_dir()
+    assert contents(existing) == OLD
+
+
+def test_an_existing_folder_is_not_replaced_unasked(existing: Path) -> None:
+    with (
+        pytest.raises(
+            InputError, match=r"model: exists already; choose another folder, or replace it with --overwrite"
+        ),
+        written_aside(existing),
+    ):
+        pytest.fail("the block is not entered")
+    assert contents(existing) == OLD
+    assert list(existing.parent.iterdir()) == [existing]
+
+
+def test_a_folder_that_appeared_in_the_meantime_is_not_replaced_unasked(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+
+    def meanwhile(folder: Path) -> None:
+        (folder / "config.json").write_text("mine")
+        target.mkdir()
+        (target / "config.json").write_text("another's")
+
+    with pytest.raises(InputError, match="model: exists already"):
+        write(target, meanwhile)
+    assert contents(target) == {"config.json": "another's"}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path, overwrite: bool) -> None:
+    target = tmp_path / "model"
+    target.write_text("a file")
+    with (
+        pytest.raises(InputError, match=r"exists already|is a file, expected a folder"),
+        written_aside(target, overwrite),
+    ):
+        pytest.fail("the block is not entered")
+    assert target.read_text() == "a file"
+
+
+def test_a_parent_that_cannot_be_made_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"model: cannot be written \(.+\)"),
+        written_aside(tmp_path / "file" / "model"),
+    ):
+        pytest.fail("the block is not entered")
+
+
+def test_json_comes_back_as_it_was_and_is_readable(tmp_path: Path) -> None:
+    value = {"labels": ["χαρά", "rabbia"], "temperature": 96.0, "text": None}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert "χαρά" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_json_that_is_missing_or_damaged_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json: cannot be read"):
+        read_json(tmp_path / "nowhere.json")
+    for content in (b"{", b"", b"\xff\xfe{}"):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.json: is not valid JSON"):
+            read_json(tmp_path / "bad.json")
