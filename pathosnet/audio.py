@@ -48,7 +48,8 @@ def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str =
 
     Args:
         samples: ``(samples,)`` or ``(samples, channels)``, a NumPy array, a tensor or nested lists; floating point in
-            [-1, 1], or integers, which are divided by their type's full scale (unsigned 8 bit is centred at 128).
+            [-1, 1], or integers of 8, 16 or 32 bit, which are divided by their type's full scale (unsigned ones are
+            centred first).
         rate: of ``samples``, in Hz.
         sample_rate: of the result, in Hz.
         name: of the recording, for errors.
@@ -66,12 +67,15 @@ def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str =
         raise InputError(f"{name}: expected shape (samples, channels), got {array.shape}; pass the transpose")
     if rate <= 0:
         raise InputError(f"{name}: expected a positive sample rate, got {rate}")
-    if array.dtype == np.uint8:
-        array = (array.astype(np.float32) - 128.0) / 128.0
-    elif np.issubdtype(array.dtype, np.integer):
+    if array.dtype in (np.int8, np.int16, np.int32):
         array = array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
+    elif array.dtype in (np.uint8, np.uint16):
+        centre = (np.iinfo(array.dtype).max + 1) / 2
+        array = (array.astype(np.float32) - centre) / centre
     elif not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{name}: expected floating-point or integer samples, got {array.dtype}")
+        raise InputError(
+            f"{name}: expected floating-point samples in [-1, 1], or integers of 8, 16 or 32 bit, got {array.dtype}"
+        )
     if array.ndim == 2:
         array = array.mean(axis=1)
     if not np.isfinite(array).all():

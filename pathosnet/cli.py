@@ -4,18 +4,17 @@ import json
 import logging
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
-from pathosnet.config import Names, TrainConfig
+from pathosnet.config import Names, TrainConfig, Values
 from pathosnet.errors import InputError
 
 INPUT_ERROR = 2
-REPEATED = ("text", "text_map", "label")  # options that may be given several times
+REPEATED = ("--text", "--text_map", "--label")  # options of `train` that may be given several times
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        options = build_parser().parse_args([_with_underscores(argument) for argument in arguments])
+        options = build_parser().parse_args(_normalised(arguments))
     except ArgumentError as error:
         command = next((f" {argument}" for argument in arguments if argument in COMMANDS), "")
         message = " ".join(str(error).split()).rstrip(".").replace(f" {command.strip()}.", " --")
@@ -51,7 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
 def build_parser() -> ArgumentParser:
     """Makes the parser of all commands."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    register_type(Names, serializer=list, deserializer=Names.parse, deserializer_exceptions=(TypeError, ValueError))
+    for kind in (Names, Values):
+        register_type(kind, serializer=list, deserializer=kind.parse, deserializer_exceptions=(TypeError, ValueError))
     parser = ArgumentParser(
         prog="pathosnet",
         description="Recognises emotions in speech and its transcript.",
@@ -90,12 +90,7 @@ def _train_parser() -> ArgumentParser:
     parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
     parser.add_argument("--config", action="config", help="YAML file of the options below.")
-    helps = _field_helps()
-    for name in REPEATED:
-        default = next(field.default for field in fields(TrainConfig) if field.name == name)
-        shown = f" Without the option: {', '.join(default)}." if default else ""  # type: ignore[arg-type]
-        parser.add_argument(f"--{name}", action="append", type=str, help=helps[name] + shown)
-    parser.add_class_arguments(TrainConfig, None, skip=set(REPEATED))
+    parser.add_class_arguments(TrainConfig, None)
     return parser
 
 
@@ -146,7 +141,7 @@ def _run_train(options: Namespace) -> None:
     given = options.as_dict()
     corpus, out, overwrite = given.pop("corpus"), given.pop("out"), given.pop("overwrite")
     given.pop("config")
-    config = TrainConfig(**{name: value for name, value in given.items() if value is not None or name not in REPEATED})
+    config = TrainConfig(**given)
 
     from pathosnet.experiment import is_main_process, train
 
@@ -164,9 +159,11 @@ def _run_train(options: Namespace) -> None:
 def _run_evaluate(options: Namespace) -> None:
     from dataclasses import asdict
 
-    from pathosnet.evaluation import plot_confusion_matrix
+    from pathosnet.evaluation import check_plot_path, plot_confusion_matrix
     from pathosnet.experiment import evaluate
 
+    if options.plot:
+        check_plot_path(options.plot)
     metrics, what = evaluate(
         options.run,
         options.corpus,
@@ -220,20 +217,34 @@ def describe_leak(leak: dict[str, int]) -> str:
     )
 
 
+def _normalised(arguments: list[str]) -> list[str]:
+    """Lets options be written with dashes as well as underscores, and joins those of ``train`` that may be repeated."""
+    arguments = [_with_underscores(argument) for argument in arguments]
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
+    return _joined(arguments) if command == "train" else arguments
+
+
 def _with_underscores(argument: str) -> str:
-    """Lets options be written with dashes (``--batch-size``) as well as with underscores, as in YAML."""
     option, separator, value = argument.partition("=")
     if option.startswith("--") and not any(character.isspace() for character in option):
         return "--" + option[2:].replace("-", "_") + separator + value
     return argument
 
 
-def _field_helps() -> dict[str, str]:
-    """Reads the strings under the options' fields, as jsonargparse does for the others."""
-    import docstring_parser
-
-    parsed = docstring_parser.parse_from_object(TrainConfig)
-    return {parameter.arg_name: parameter.description or "" for parameter in parsed.params}
+def _joined(arguments: list[str]) -> list[str]:
+    """Makes one list of an option's values: ``--text a --text b`` → ``--text=["a", "b"]``."""
+    kept: list[str] = []
+    values: dict[str, list[str]] = {}
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, separator, value = argument.partition("=")
+        if option not in REPEATED:
+            kept.append(argument)
+        elif (found := value if separator else next(remaining, None)) is None:
+            kept.append(argument)  # its value is missing: the parser says so
+        else:
+            values.setdefault(option, []).append(found)
+    return kept + [f"{option}={json.dumps(found, ensure_ascii=False)}" for option, found in values.items()]
 
 
 def _quieten_libraries() -> None:

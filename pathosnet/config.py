@@ -1,5 +1,6 @@
 """Every option of a training run, with the paper's value as its default."""
 
+import json
 import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin
@@ -18,6 +19,17 @@ class Names(tuple[str, ...]):
         return cls(str(part).strip() for part in parts if str(part).strip())
 
 
+class Values(tuple[str, ...]):
+    """Several values, each of which may hold commas; on the command line the option is repeated."""
+
+    @classmethod
+    def parse(cls, value: Any) -> "Values":
+        """Reads one string, a list of strings, or a list as JSON."""
+        if isinstance(value, str):
+            value = json.loads(value) if value.startswith("[") else [value]
+        return cls(str(part) for part in value or ())
+
+
 NONE = "none"
 HASHED = "hashed"
 POSITIVE = (
@@ -33,7 +45,7 @@ class TrainConfig:
 
     labels: Names = Names(PAPER_EMOTIONS)
     """Emotions to tell apart, in the order of the outputs; `corpus` takes those that the corpus has."""
-    label: tuple[str, ...] = ()
+    label: Values = Values()
     """A corpus' own spelling of an emotion, SPELLING=EMOTION; may be repeated."""
     drop_labels: Names = Names()
     """Spellings whose rows are left out."""
@@ -59,9 +71,9 @@ class TrainConfig:
     top_db: float = 20.0
     """What counts as silence: so many dB below the loudest frame."""
 
-    text: tuple[str, ...] = (HASHED,)
+    text: Values = Values((HASHED,))
     """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin); repeatable."""
-    text_map: tuple[str, ...] = ()
+    text_map: Values = Values()
     """Map of a fastText .bin into the common space, LANGUAGE=FILE (.txt, .npy, MUSE .pth); may be repeated."""
     language_identifier: str | None = None
     """fastText's language identifier (lid.176.ftz), for rows without a language."""
@@ -140,12 +152,11 @@ class TrainConfig:
         for name in ("labels", "drop_labels", "acoustic"):
             object.__setattr__(self, name, Names.parse(getattr(self, name)))
         for name in ("label", "text", "text_map"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value or ()))
+            object.__setattr__(self, name, Values.parse(getattr(self, name)))
         if self.acoustic == (NONE,):
             object.__setattr__(self, "acoustic", Names())
         if self.text == (NONE,):
-            object.__setattr__(self, "text", ())
+            object.__setattr__(self, "text", Values())
         self._check()
 
     def _check(self) -> None:

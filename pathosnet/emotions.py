@@ -64,6 +64,8 @@ def normalise_label(
     labels = tuple(labels)
     lowered = {label.lower(): label for label in labels}
     meant = {spelling.lower(): label for spelling, label in (mapping or {}).items()}.get(value.strip().lower(), value)
+    if meant.strip() in labels:
+        return meant.strip()
     key = meant.strip().lower()
     for candidate in (key, ALIASES.get(key, "")):
         if candidate in lowered:

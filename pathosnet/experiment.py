@@ -28,6 +28,7 @@ from pathosnet.features.word_vectors import load_language_map
 from pathosnet.files import read_json, write_json, written_aside
 from pathosnet.models import TEXT
 from pathosnet.recognizer import PathosNet
+from pathosnet.saved_model import CONFIG_FILE
 from pathosnet.training import FeatureTable, train_stages
 from pathosnet.weights import load_thin_resnet34, load_vggish
 
@@ -84,6 +85,8 @@ def train(
         config.drop_labels,
         needs_audio=bool(config.acoustic),
     )
+    if not config.acoustic and not any(utterance.text for utterance in corpus.utterances):
+        raise InputError(f"{corpus.path}: has no texts to learn from; fill in the column 'text', or use the audio")
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
     with _output_folder(out, overwrite) as folder:
         text = build_text_embedder(config)
@@ -254,8 +257,10 @@ def find_leak(corpus: Corpus, split: Split) -> dict[str, int]:
     """Counts the speakers and texts of the test part, and how many of them the training part has too."""
     leak = {}
     for name in ("speaker", "text"):
-        seen = {getattr(corpus.utterances[i], name) for i in split.train} - {""}
-        tested = {getattr(corpus.utterances[i], name) for i in split.test} - {""}
+        seen, tested = (
+            {(u.corpus if name == "speaker" else "", getattr(u, name)) for u in part if getattr(u, name)}
+            for part in ([corpus.utterances[i] for i in positions] for positions in (split.train, split.test))
+        )
         leak[f"test_{name}s"] = len(tested)
         leak[f"test_{name}s_in_training"] = len(tested & seen)
     return leak
@@ -268,7 +273,7 @@ def is_main_process() -> bool:
 
 
 def _output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
-    return written_aside(out, overwrite) if is_main_process() else _discarded_folder()
+    return written_aside(out, overwrite, marker=CONFIG_FILE) if is_main_process() else _discarded_folder()
 
 
 @contextmanager
@@ -318,11 +323,11 @@ def _classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], b
 def _choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], str]:
     everything = range(len(corpus))
     split_path, run_path = run / SPLIT_FILE, run / RUN_FILE
-    trained_on_it = (
-        split_path.is_file()
-        and run_path.is_file()
-        and read_json(run_path)["corpus"]["path"] == str(corpus.path.resolve())
-    )
+    described = read_json(run_path) if split_path.is_file() and run_path.is_file() else None
+    try:
+        trained_on_it = described is not None and described["corpus"]["path"] == str(corpus.path.resolve())
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run_path}: names no corpus; it was not written by training, or is damaged") from error
     if part == "all" or (part == "auto" and not trained_on_it):
         note = "; the model was trained on some of them" if trained_on_it else ""
         return everything, f"all {len(corpus)} utterances of {corpus.path}{note}"
@@ -330,8 +335,15 @@ def _choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], s
     if not trained_on_it:
         raise InputError(f"{run}: was not trained on {corpus.path}, so that it has no {part} part; evaluate --part all")
     with split_path.open(encoding="utf-8", newline="") as file:
-        parts = {int(row["row"]): row["part"] for row in csv.DictReader(file)}
-    positions = [i for i in everything if parts.get(corpus.utterances[i].row) == part]
+        rows = {int(row["row"]): row for row in csv.DictReader(file)}
+    for utterance in corpus.utterances:
+        row = rows.get(utterance.row, {})
+        if (row.get("audio"), row.get("emotion")) != (str(utterance.audio or ""), utterance.emotion):
+            raise InputError(
+                f"{corpus.where(utterance)}: is not what it was when {run} was trained, so that its {part} part is not "
+                "known any more; evaluate --part all, or restore the manifest"
+            )
+    positions = [i for i in everything if rows[corpus.utterances[i].row]["part"] == part]
     if not positions:
         raise InputError(f"{run}: has no {part} part; evaluate --part all, or another corpus")
     return positions, f"the {part} part of {corpus.path}, {len(positions)} of {len(corpus)} utterances"

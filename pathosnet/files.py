@@ -13,7 +13,7 @@ from pathosnet.errors import InputError
 
 
 @contextmanager
-def written_aside(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def written_aside(target: str | Path, overwrite: bool = False, marker: str | None = None) -> Iterator[Path]:
     """Gives a new folder beside ``target`` that takes its name once the block has ended without an error.
 
     If the block fails, or is interrupted, the folder is removed and ``target`` is as it was.
@@ -21,15 +21,13 @@ def written_aside(target: str | Path, overwrite: bool = False) -> Iterator[Path]
     Args:
         target: the folder to make.
         overwrite: replace ``target`` if it is there already.
+        marker: a file that a folder must hold to be replaced, unless it is empty; so that nobody loses another one.
 
     Raises:
         InputError: ``target`` exists and may not be replaced, or its parent cannot be written to.
     """
     target = Path(target)
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: exists already; choose another folder, or replace it with --overwrite")
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{target}: is a file, expected a folder to write to; choose another name")
+    _check_replaceable(target, overwrite, marker)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -38,16 +36,39 @@ def written_aside(target: str | Path, overwrite: bool = False) -> Iterator[Path]
     try:
         aside.chmod(0o755)
         yield aside
+        _check_replaceable(target, overwrite, marker)  # it may have appeared in the meantime
         if target.exists():
-            discarded = Path(tempfile.mkdtemp(prefix=f".{target.name}.replaced-", dir=target.parent))
-            os.rename(target, discarded / target.name)
-            os.rename(aside, target)
-            shutil.rmtree(discarded)
+            _exchange(aside, target)
         else:
             os.rename(aside, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _check_replaceable(target: Path, overwrite: bool, marker: str | None) -> None:
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; choose another folder, or replace it with --overwrite")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file, expected a folder to write to; choose another name")
+    if marker and target.exists() and any(target.iterdir()) and not (target / marker).exists():
+        raise InputError(f"{target}: holds other things (no {marker}) and is not replaced; choose another folder")
+
+
+def _exchange(new: Path, target: Path) -> None:
+    """Puts a folder in another's place; if that fails, the other is where it was."""
+    discarded = Path(tempfile.mkdtemp(prefix=f".{target.name}.replaced-", dir=target.parent))
+    old = discarded / target.name
+    try:
+        os.rename(target, old)
+        os.rename(new, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise
+    finally:
+        if target.exists():
+            shutil.rmtree(discarded, ignore_errors=True)
 
 
 def read_json(path: str | Path) -> Any:

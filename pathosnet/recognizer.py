@@ -17,7 +17,7 @@ from pathosnet.features import TextEmbedder, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE
 from pathosnet.files import written_aside
 from pathosnet.models import TEXT, Classified
-from pathosnet.saved_model import load_model, save_model
+from pathosnet.saved_model import CONFIG_FILE, load_model, save_model
 from pathosnet.weights import load_pathosnet, load_thin_resnet34, load_vggish
 
 Audio = str | Path | Any
@@ -128,9 +128,9 @@ class PathosNet:
 
         Args:
             folder: to be made; it appears whole or not at all.
-            overwrite: replace the folder if it is there.
+            overwrite: replace the folder if it is there and holds a model.
         """
-        with written_aside(folder, overwrite) as aside:
+        with written_aside(folder, overwrite, marker=CONFIG_FILE) as aside:
             self.save_into(aside)
 
     def save_into(self, folder: Path) -> None:
@@ -214,7 +214,7 @@ class PathosNet:
 
         Args:
             waveform: ``(samples,)`` at 16 kHz, or None.
-            text: what is said, or None.
+            text: what is said; None or blank if that is not known.
             language: of the text.
 
         Returns:
@@ -223,6 +223,7 @@ class PathosNet:
         Raises:
             InputError: nothing was given that the model reads.
         """
+        text = text if text and text.strip() else None
         if (waveform is None or not len(self.acoustic)) and (text is None or self.text is None):
             kinds = " or ".join((["audio"] if len(self.acoustic) else []) + ([TEXT] if self.text else []))
             raise InputError(f"this model reads {kinds}: expected at least one of its inputs, got none")

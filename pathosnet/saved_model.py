@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, extractor_from_config
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import LanguageIdentifier
 from pathosnet.files import read_json, write_json
-from pathosnet.models import Classified, network_from_config
+from pathosnet.models import TEXT, Classified, network_from_config
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -53,9 +55,7 @@ def save_model(
             "text": None if text is None else _save_text(folder, text),
         },
     )
-    state = {name: value.detach().cpu().contiguous() for name, value in _Parts(network, acoustic).state_dict().items()}
-    safetensors.torch.save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    (folder / WEIGHTS_FILE).chmod(0o644)  # the library makes it readable by its owner alone
+    _write_safetensors(folder / WEIGHTS_FILE, _Parts(network, acoustic).state_dict())
 
 
 def load_model(
@@ -75,8 +75,9 @@ def load_model(
     """
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"{folder}: holds no model (no {CONFIG_FILE}); expected a folder that training or saving made")
-    config = read_json(folder / CONFIG_FILE)
-    try:
+    config_path = folder / CONFIG_FILE
+    config = read_json(config_path)
+    with _blaming(config_path):
         if config["format"] != FORMAT:
             raise InputError(
                 f"{folder / CONFIG_FILE}: has format {config['format']}, this version reads {FORMAT}; update pathosnet"
@@ -84,15 +85,28 @@ def load_model(
         network = network_from_config(config["network"])
         acoustic = {name: extractor_from_config(name, options) for name, options in config["acoustic"].items()}
         labels = tuple(config["labels"])
-        text_config = config["text"]
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CONFIG_FILE}: describes no model ({type(error).__name__}: {error})") from error
+        check_labels(labels)
+        if text is None and config["text"] is not None:
+            text = _load_text(folder, config["text"])
+        dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
+        dims |= {} if text is None else {TEXT: text.dim}
+        if dims != network.input_dims or len(labels) != network.num_classes:
+            raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {dims}, {labels}")
     _load_weights(folder / WEIGHTS_FILE, _Parts(network, acoustic))
-    if text is None and text_config is not None:
-        text = _load_text(folder, text_config)
     return labels, network.eval(), {name: extractor.eval() for name, extractor in acoustic.items()}, text
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Turns what a wrong configuration leads to into an error that names the file."""
+    try:
+        yield
+    except InputError as error:
+        if str(path.parent) in str(error):
+            raise
+        raise InputError(f"{path}: describes no model ({error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: describes no model ({type(error).__name__}: {error})") from error
 
 
 def _load_weights(path: Path, parts: nn.Module) -> None:
@@ -119,6 +133,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: cannot be read ({error}); the model is incomplete or damaged") from error
 
 
+def _write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
+    on_cpu = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    safetensors.torch.save_file(on_cpu, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes it readable by its owner alone
+
+
 def _save_text(folder: Path, text: TextEmbedder) -> dict[str, Any]:
     (folder / TEXT_FOLDER).mkdir()
     tables = {
@@ -136,12 +156,12 @@ def _save_table(folder: Path, name: str, table: WordEmbedding) -> dict[str, Any]
     if isinstance(table, HashedWords):
         return {"kind": "hashed", "dim": table.dim, "min_chars": table.min_chars, "max_chars": table.max_chars}
     if isinstance(table, WordVectors):
-        safetensors.torch.save_file({"vectors": table.vectors.contiguous()}, folder / f"{name}.safetensors")
+        _write_safetensors(folder / f"{name}.safetensors", {"vectors": table.vectors})
         (folder / f"{name}.words.txt").write_text("\n".join(table.words), encoding="utf-8", newline="")
         return {"kind": "word_vectors", "name": name, "oov": table.oov}
     if isinstance(table, FastTextVectors):
         if table.mapping is not None:
-            safetensors.torch.save_file({"mapping": table.mapping}, folder / f"{name}.safetensors")
+            _write_safetensors(folder / f"{name}.safetensors", {"mapping": table.mapping})
         return {
             "kind": "fasttext",
             "name": name,
@@ -166,9 +186,15 @@ def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
         words_path = stored.with_name(f"{Path(config['name']).name}.words.txt")
         try:
             words = words_path.read_bytes().decode("utf-8").split("\n")
-        except OSError as error:
-            raise InputError(f"{words_path}: cannot be read ({error.strerror}); the model is incomplete") from error
-        return WordVectors(words, _read_safetensors(stored)["vectors"], config["oov"])
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{words_path}: cannot be read ({error}); the model is incomplete or damaged") from error
+        vectors = _read_safetensors(stored).get("vectors")
+        if vectors is None or len(words) != len(vectors):
+            raise InputError(
+                f"{words_path}: holds {len(words)} words, expected as many as {stored} has vectors, "
+                f"{0 if vectors is None else len(vectors)}; the model is damaged"
+            )
+        return WordVectors(words, vectors, config["oov"])
     if config["kind"] == "fasttext":
         path = Path(config["path"])
         if not path.is_file() or _fingerprint(path) != config["fingerprint"]:

@@ -187,9 +187,9 @@ def test_25_milliseconds_are_enough(num_samples: int, rate: int) -> None:
         (np.float32(0), 16_000, r"got \(\)"),
         (np.zeros(1600), 0, "positive sample rate, got 0"),
         (np.zeros(1600), -8000, "positive sample rate, got -8000"),
-        (np.zeros(1600, complex), 16_000, "floating-point or integer samples, got complex128"),
-        (np.array(["a"] * 1600), 16_000, "floating-point or integer samples, got <U1"),
-        (np.zeros(1600, bool), 16_000, "floating-point or integer samples, got bool"),
+        (np.zeros(1600, complex), 16_000, "integers of 8, 16 or 32 bit, got complex128"),
+        (np.array(["a"] * 1600), 16_000, "integers of 8, 16 or 32 bit, got <U1"),
+        (np.zeros(1600, bool), 16_000, "integers of 8, 16 or 32 bit, got bool"),
     ],
 )
 def test_samples_of_another_kind_are_an_error_that_names_the_recording(samples: Any, rate: int, message: str) -> None:

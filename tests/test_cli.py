@@ -439,7 +439,7 @@ def test_every_option_has_a_help_text(command):
 def test_help_shows_defaults(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = help_of(capsys, "train")
-    for default in ("default: 45)", "default: 0.001)", "default: 96.0)", "Without the option: hashed"):
+    for default in ("default: 45)", "default: 0.001)", "default: 96.0)", "default: ('hashed',)"):
         assert default in shown
 
 

@@ -86,8 +86,6 @@ def read_manifest(
         labels = _labels_of(rows, label_map or {})
     check_labels(labels)
     utterances = tuple(_to_utterance(path, number, row, labels, label_map, needs_audio) for number, row in rows)
-    if len({utterance.emotion for utterance in utterances}) < 2:
-        raise InputError(f"{path}: every row has the emotion {utterances[0].emotion!r}; expected at least two emotions")
     return Corpus(path, utterances, tuple(labels))
 
 
@@ -108,7 +106,8 @@ def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]
         if column not in header:
             hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
             raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
-    if len(set(header)) != len(header):
+    named = [column for column in header if column]  # spreadsheets leave empty columns at the end
+    if len(set(named)) != len(named):
         raise InputError(f"{path}: expected each column once, got {', '.join(header)}")
     rows = []
     for number, cells in enumerate(table[1:], start=2):

@@ -59,6 +59,10 @@ def split_corpus(
     """
     if strategy == "auto":
         strategy = "column" if any(utterance.split for utterance in corpus.utterances) else "random"
+    if sum(count > 0 for count in corpus.counts().values()) < 2:
+        raise InputError(
+            f"{corpus.path}: every row has the emotion {corpus.utterances[0].emotion!r}; expected at least two emotions"
+        )
     everything = np.arange(len(corpus))
     if strategy == "column":
         train, validation, test = _by_column(corpus, validation_fraction, seed)

@@ -1,6 +1,6 @@
 """How good predictions are: numbers and pictures."""
 
 from pathosnet.evaluation.metrics import Metrics, measure
-from pathosnet.evaluation.plots import plot_confusion_matrix
+from pathosnet.evaluation.plots import check_plot_path, plot_confusion_matrix
 
-__all__ = ["Metrics", "measure", "plot_confusion_matrix"]
+__all__ = ["Metrics", "check_plot_path", "measure", "plot_confusion_matrix"]

@@ -5,6 +5,23 @@ from pathlib import Path
 
 import numpy as np
 
+from pathosnet.errors import InputError
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_plot_path(path: str | Path) -> None:
+    """Checks that a picture can be written, before the work that leads to it.
+
+    Raises:
+        InputError: the folder is missing, or the ending is of no known format.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: expected a picture ending in {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no such folder: {path.parent}; make it first")
+
 
 def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence[str], path: str | Path) -> None:
     """Draws a confusion matrix with each row's shares, and the counts beneath them.
@@ -12,7 +29,7 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
     Args:
         confusion: rows are the truth, columns the predictions.
         labels: names of the classes.
-        path: ``.png`` or ``.svg``.
+        path: ``.png``, ``.svg`` or ``.pdf``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

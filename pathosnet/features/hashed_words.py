@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pathosnet.features.tokens import check_words
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -43,6 +45,7 @@ class HashedWords:
         Returns:
             ``(tokens, dim)`` float32, each row of length 1.
         """
+        check_words(words)
         if not words:
             return torch.zeros(0, self.dim)
         return torch.from_numpy(np.stack([self._vector(word.lower()) for word in words]))

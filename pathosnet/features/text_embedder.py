@@ -7,8 +7,8 @@ from typing import Protocol
 from torch import Tensor
 
 from pathosnet.errors import InputError
+from pathosnet.features.fasttext_files import load_fasttext_model
 from pathosnet.features.tokens import tokenize
-from pathosnet.features.word_vectors import load_fasttext_model
 
 ANY_LANGUAGE = "*"
 

@@ -23,3 +23,13 @@ def tokenize(text: str) -> list[str]:
     """
     characters = unicodedata.normalize("NFC", TAG.sub(" ", text))
     return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in characters).split()
+
+
+def check_words(words: object) -> None:
+    """Refuses a string where a list of words is meant: its letters would be embedded.
+
+    Raises:
+        TypeError: ``words`` is a string.
+    """
+    if isinstance(words, str):
+        raise TypeError(f"expected a list of words, got the string {words!r}; split it with tokenize()")

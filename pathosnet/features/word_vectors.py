@@ -1,6 +1,5 @@
 """Tables of word vectors: text files (MUSE, GloVe, fastText .vec) and fastText's binary models."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,6 +9,8 @@ import torch
 from torch import Tensor
 
 from pathosnet.errors import InputError
+from pathosnet.features.fasttext_files import load_fasttext_model
+from pathosnet.features.tokens import check_words
 
 OutOfVocabulary = Literal["prefix", "unknown", "zeros", "skip"]
 """What stands for a word that the table does not have.
@@ -20,6 +21,15 @@ Where the table has no word ``unknown`` either, a row of zeros stands for it.
 """
 
 UNKNOWN_WORD = "unknown"
+
+# MUSE saves its maps as NumPy arrays. Rebuilding one calls nothing but these.
+_NUMPY_GLOBALS: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    type(np.dtype(np.float32)),
+    type(np.dtype(np.float64)),
+    *((np.array(0).__reduce__()[0], f"{module}.multiarray._reconstruct") for module in ("numpy.core", "numpy._core")),
+]
 
 
 class WordVectors:
@@ -68,6 +78,8 @@ class WordVectors:
             InputError: the file is missing, empty or damaged (naming the line), or of another dimension.
         """
         path = Path(path)
+        if max_words < 1:
+            raise InputError(f"{path}: max_words: expected 1 or more, got {max_words}")
         words: list[str] = []
         rows: list[np.ndarray] = []
         try:
@@ -89,8 +101,7 @@ class WordVectors:
         Returns:
             ``(tokens, dim)`` float32; fewer rows than words only with the policy ``skip``.
         """
-        if isinstance(words, str):
-            raise TypeError(f"expected a list of words, got the string {words!r}; split it with tokenize()")
+        check_words(words)
         rows = [self._find(word.lower()) for word in words]
         if self.oov == "skip":
             rows = [row for row in rows if row is not None]
@@ -116,13 +127,15 @@ class WordVectors:
 
 def _read_rows(path: Path, max_words: int, expected_dim: int | None) -> Iterator[tuple[str, np.ndarray]]:
     # newline="\n": words may hold characters that Python otherwise takes for line ends.
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
         dim = 0
         count = 0
         for number, line in enumerate(file, start=1):
             fields = line.rstrip().split(" ")
             if number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
                 dim = int(fields[1])  # the count is not needed, and wrong in some files
+            elif fields == [""]:
+                continue
             else:
                 dim = dim or len(fields) - 1
                 yield _parse_line(path, number, line.rstrip(), dim)
@@ -139,7 +152,8 @@ def _read_rows(path: Path, max_words: int, expected_dim: int | None) -> Iterator
 def _parse_line(path: Path, number: int, line: str, dim: int) -> tuple[str, np.ndarray]:
     word, *numbers = line.rsplit(" ", dim) if dim > 0 else [line]
     try:
-        row = np.array(numbers, dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+            row = np.array(numbers, dtype=np.float32)
     except ValueError:
         row = np.zeros(0, dtype=np.float32)
     if dim < 2 or len(row) != dim or not np.isfinite(row).all():
@@ -179,6 +193,7 @@ class FastTextVectors:
 
     def embed(self, words: Sequence[str]) -> Tensor:
         """Embeds words, in lower case: ``(tokens, dim)`` float32."""
+        check_words(words)
         if not words:
             return torch.zeros(0, self.dim)
         vectors = torch.from_numpy(np.stack([self._model.get_word_vector(word.lower()) for word in words]))
@@ -205,30 +220,15 @@ def load_language_map(path: str | Path) -> Tensor:
     path = Path(path)
     try:
         if path.suffix == ".pth":
-            matrix = torch.as_tensor(torch.load(path, weights_only=True, map_location="cpu")).T
+            with torch.serialization.safe_globals(_NUMPY_GLOBALS):
+                matrix = torch.as_tensor(torch.load(path, weights_only=True, map_location="cpu")).T
         elif path.suffix == ".npy":
             matrix = torch.from_numpy(np.load(path, allow_pickle=False))
         else:
             matrix = torch.from_numpy(np.loadtxt(path, ndmin=2))
     except Exception as error:  # every reader has its own exceptions for damaged files
-        raise InputError(f"{path}: cannot be read as a language map ({error})") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be read as a language map ({reason})") from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InputError(f"{path}: expected a square matrix, got shape {tuple(matrix.shape)}")
     return matrix.float().contiguous()
-
-
-def load_fasttext_model(path: str | Path) -> Any:
-    """Opens a fastText model, with errors that say what to do."""
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations inside the package
-            import fasttext
-    except ImportError as error:
-        raise InputError(f"{path}: needs the fasttext package; pip install 'pathosnet[fasttext]'") from error
-    if not path.is_file():
-        raise InputError(f"{path}: no such fastText model")
-    try:
-        return fasttext.load_model(str(path))
-    except (ValueError, MemoryError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be read as a fastText model ({error})") from error

@@ -35,7 +35,7 @@ class Ensemble(Classified):
         return {name: dim for network in self._networks() for name, dim in network.input_dims.items()}
 
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the networks' features side by side, ``(batch, feature_dim)``."""
+        """Returns the networks' features side by side, ``(batch, feature_dim)``; no sequence may be empty."""
         return torch.cat([network.features(inputs) for network in self._networks()], dim=1)
 
     def config(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Classified(nn.Module):
         raise NotImplementedError
 
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the vector under the classifier, ``(batch, feature_dim)``."""
+        """Returns the vector under the classifier, ``(batch, feature_dim)``; no sequence may be empty."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -76,7 +76,8 @@ class Classified(nn.Module):
 
         Args:
             lengths: name → real frames of each utterance, ``(batch,)``.
-            masks: name → ``(batch, time)``, True where a frame is real; instead of lengths. Without either, all are.
+            masks: name → ``(batch, time)``, True where a frame is real, those first; instead of lengths. Without
+                either, all are real.
             **features: name → ``(batch, time, features)``, such as ``vggish=…, ghostvlad=…, text=…``. A sequence that
                 is absent, None or has no frame becomes one row of zeros (the authors' code).
 
@@ -127,7 +128,7 @@ class EmotionNetwork(Classified):
         return dict(self._input_dims)
 
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the branches' outputs side by side, ``(batch, feature_dim)``."""
+        """Returns the branches' outputs side by side, ``(batch, feature_dim)``; no sequence may be empty."""
         return torch.cat(
             [branch(inputs.features[name], inputs.masks[name]) for name, branch in self.branches.items()], dim=1
         )
@@ -187,6 +188,8 @@ def make_inputs(
             mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         if mask.shape != frames.shape[:2]:
             raise ValueError(f"{name}: expected a mask of shape {tuple(frames.shape[:2])}, got {tuple(mask.shape)}")
+        if (mask[:, 1:] & ~mask[:, :-1]).any():
+            raise ValueError(f"{name}: expected masks whose real frames come first, got padding before a real frame")
         complete_features[name], complete_masks[name] = frames, mask
     return Inputs(complete_features, complete_masks)
 

@@ -94,9 +94,14 @@ class EmotionModule(pl.LightningModule):
         confusion = self.confusion.compute().float()
         support = confusion.sum(dim=1)
         occurs = support > 0
-        self.log("val_loss", self.loss_sum.compute() / self.weight_sum.compute(), prog_bar=True)
-        self.log("val_accuracy", confusion.trace() / confusion.sum())
-        self.log("val_uar", (confusion.diagonal()[occurs] / support[occurs]).mean(), prog_bar=True)
+        loss = self.loss_sum.compute() / self.weight_sum.compute()
+        undefined = 0.0 * loss  # not a number once the loss has diverged: such weights are never the best
+        metrics = {
+            "val_loss": loss,
+            "val_accuracy": confusion.trace() / confusion.sum() + undefined,
+            "val_uar": (confusion.diagonal()[occurs] / support[occurs]).mean() + undefined,
+        }
+        self.log_dict(metrics, prog_bar=True, sync_dist=True)  # they are the same in every process already
         for metric in (self.loss_sum, self.weight_sum, self.confusion):
             metric.reset()
 

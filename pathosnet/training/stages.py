@@ -11,11 +11,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from tqdm import tqdm
 
@@ -149,12 +151,12 @@ class StageTrainer:
             ]
             if config.progress:
                 callbacks.append(_StageProgress(name))
-            trainer = pl.Trainer(
+            trainer = _make_trainer(
                 accelerator=config.accelerator,
                 devices=int(config.devices) if config.devices.isdecimal() else config.devices,
                 num_nodes=config.num_nodes,
                 strategy=config.strategy,
-                precision=config.precision,  # type: ignore[arg-type]
+                precision=config.precision,
                 max_epochs=config.epochs,
                 callbacks=callbacks,
                 logger=self._make_logger(name),
@@ -248,6 +250,14 @@ class _StageProgress(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.bar.close()
+
+
+def _make_trainer(**options: Any) -> pl.Trainer:
+    try:
+        return pl.Trainer(**options)
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        given = ", ".join(f"{name} {options[name]}" for name in ("accelerator", "devices", "strategy", "precision"))
+        raise InputError(f"Lightning's trainer refuses {given}: {str(error).splitlines()[0]}") from error
 
 
 def _fit(trainer: pl.Trainer, module: EmotionModule, data: EmotionDataModule) -> None:

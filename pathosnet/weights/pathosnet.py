@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
+from pathosnet.models import EmotionNetwork, Ensemble
 from pathosnet.models.blocks import BATCH_NORM_MOMENTUM, MaskedBatchNorm
 from pathosnet.models.ensemble import TEMPERATURE
-from pathosnet.weights.files import fill_module, numbered_layers, read_tensors
+from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors
 
 CONVOLUTIONS = ("stem.conv", "blocks.0.conv1", "blocks.0.conv2", "blocks.1.conv1", "blocks.1.conv2")
 BATCH_NORMS = (
@@ -19,8 +20,8 @@ BATCH_NORMS = (
 )
 """A branch's layers in the order in which they were made, which is that of their numbers."""
 
-BRANCH_OF_WIDTHS = {(128, 256): "vggish", (512, 256): "ghostvlad", (300, 128): "text"}
-"""Input and output features of a branch's first convolution → what it reads."""
+ACOUSTIC_DIMS = {"vggish": 128, "ghostvlad": 512}
+TEXT_DIM = 300
 
 MULTIMODAL = ("vggish", "text", "ghostvlad", "text")
 VOICE = ("vggish", "ghostvlad")
@@ -43,43 +44,40 @@ def load_pathosnet(path: str | Path) -> Ensemble:
     tensors = read_tensors(path)
     convolutions = numbered_layers(tensors, "conv1d")
     batch_norms = numbered_layers(tensors, "batch_normalization")
-    classifiers = numbered_layers(tensors, "dense")
-    stems = convolutions[:: len(CONVOLUTIONS)]
-    kernels = [tensors.get(f"{stem}.weight") for stem in stems]
-    shapes = [(kernel.shape[1], kernel.shape[0]) for kernel in kernels if kernel is not None and kernel.ndim == 3]
-    branches = tuple(BRANCH_OF_WIDTHS.get(shape, f"{shape[0]}→{shape[1]}") for shape in shapes)
-    if (
-        branches not in (MULTIMODAL, VOICE)
-        or len(convolutions) != len(branches) * len(CONVOLUTIONS)
-        or len(batch_norms) != len(branches) * len(BATCH_NORMS)
-        or len(classifiers) != 1
-    ):
+    if not convolutions:
         raise InputError(
-            f"{path}: expected the authors' branches {', '.join(MULTIMODAL)} or {', '.join(VOICE)} of 5 conv1d and "
-            f"6 batch_normalization layers each and one dense layer, got {len(convolutions)} conv1d (branches "
-            f"{', '.join(branches) or 'none'}), {len(batch_norms)} batch_normalization, {len(classifiers)} dense"
+            f"{path}: expected the authors' branches ({', '.join(MULTIMODAL)}, or {', '.join(VOICE)}) of layers "
+            f"named conv1d_1, batch_normalization_1, …, got {', '.join(layer_names(tensors)[:8])} …"
         )
+    branches = MULTIMODAL if len(convolutions) > (len(MULTIMODAL) + len(VOICE)) / 2 * len(CONVOLUTIONS) else VOICE
+    convolutions = _consecutive(convolutions, "conv1d", len(branches) * len(CONVOLUTIONS))
+    batch_norms = _consecutive(batch_norms, "batch_normalization", len(branches) * len(BATCH_NORMS))
+    (classifier,) = _consecutive(numbered_layers(tensors, "dense"), "dense", 1)
 
-    layers = {classifiers[0]: "classifier"}
+    layers = {classifier: "classifier"}
     for i, prefix in enumerate(_branch_names(branches)):
         convolution_numbers = slice(i * len(CONVOLUTIONS), (i + 1) * len(CONVOLUTIONS))
         batch_norm_numbers = slice(i * len(BATCH_NORMS), (i + 1) * len(BATCH_NORMS))
         layers |= _pair(convolutions[convolution_numbers], prefix, CONVOLUTIONS)
         layers |= _pair(batch_norms[batch_norm_numbers], prefix, BATCH_NORMS)
-    num_classes = len(tensors.get(f"{classifiers[0]}.bias", ()))
 
-    text = {"text": 300} if branches == MULTIMODAL else {}
-    options = BranchOptions()
-    networks = {
-        "vggish": EmotionNetwork({"vggish": 128, **text}, num_classes, options=options),
-        "ghostvlad": EmotionNetwork({"ghostvlad": 512, **text}, num_classes, options=options),
-    }
+    text = {"text": TEXT_DIM} if "text" in branches else {}
+    num_classes = len(PAPER_EMOTIONS)
+    networks = {name: EmotionNetwork({name: ACOUSTIC_DIMS[name], **text}, num_classes) for name in VOICE}
     model = Ensemble(networks, num_classes, TEMPERATURE)
     fill_module(model, tensors, layers, path)
     for module in model.modules():
         if isinstance(module, MaskedBatchNorm):  # the statistics are those of a long training
             module.num_batches.fill_(round(1 / BATCH_NORM_MOMENTUM))
     return model.eval()
+
+
+def _consecutive(layers: list[str], kind: str, count: int) -> list[str]:
+    """Names the layers that a whole file has, from its first number on; what is missing or surplus shows later."""
+    if len(layers) == count:
+        return layers
+    number = int(layers[0].removeprefix(kind).removeprefix("_") or 0) if layers else 1
+    return [f"{kind}_{i}" if i else kind for i in range(number, number + count)]
 
 
 def _branch_names(branches: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pathosnet.corpora import read_manifest
+from pathosnet.corpora import read_manifest, split_corpus
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
 
@@ -299,9 +299,11 @@ def test_audio_that_is_a_folder(folder):
     assert f"{path}, row 3: " in refused(path)
 
 
-def test_single_emotion(folder):
-    message = refused(write(folder, "audio,emotion\na.wav,joy\nb.wav,happy\n"))
-    assert "every row has the emotion 'happiness'; expected at least two" in message
+def test_a_single_emotion_can_be_evaluated_but_not_learnt(folder):
+    corpus = read_manifest(write(folder, "audio,emotion\na.wav,joy\nb.wav,happy\n"), PAPER_EMOTIONS)
+    assert corpus.counts()["happiness"] == 2
+    with pytest.raises(InputError, match="every row has the emotion 'happiness'; expected at least two"):
+        split_corpus(corpus)
 
 
 @pytest.mark.parametrize(("labels", "complaint"), [(("anger",), "at least two"), (("joy", "joy"), "each label once")])
