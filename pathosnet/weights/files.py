@@ -1,7 +1,7 @@
 """Reading tensors by name from Keras, PyTorch and safetensors files, and putting them into a module strictly."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -139,6 +139,11 @@ def numbered_layers(tensors: Mapping[str, Tensor], kind: str) -> list[str]:
     pattern = re.compile(rf"{kind}(?:_(\d+))?")
     found = {layer: match for layer in layer_names(tensors) if (match := pattern.fullmatch(layer))}
     return sorted(found, key=lambda layer: int(found[layer].group(1) or 0))
+
+
+def some_names(names: Sequence[str], at_most: int = 8) -> str:
+    """Lists the first of a file's layers, for a message that says what kind of file it seems to be."""
+    return ", ".join(names[:at_most]) + (" …" if len(names) > at_most else "")
 
 
 def layer_names(tensors: Mapping[str, Tensor]) -> list[str]:

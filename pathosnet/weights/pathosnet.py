@@ -7,7 +7,7 @@ from pathosnet.errors import InputError
 from pathosnet.models import EmotionNetwork, Ensemble
 from pathosnet.models.blocks import BATCH_NORM_MOMENTUM, MaskedBatchNorm
 from pathosnet.models.ensemble import TEMPERATURE
-from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors
+from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors, some_names
 
 CONVOLUTIONS = ("stem.conv", "blocks.0.conv1", "blocks.0.conv2", "blocks.1.conv1", "blocks.1.conv2")
 BATCH_NORMS = (
@@ -47,7 +47,7 @@ def load_pathosnet(path: str | Path) -> Ensemble:
     if not convolutions:
         raise InputError(
             f"{path}: expected the authors' branches ({', '.join(MULTIMODAL)}, or {', '.join(VOICE)}) of layers "
-            f"named conv1d_1, batch_normalization_1, …, got {', '.join(layer_names(tensors)[:8])} …"
+            f"named conv1d_1, batch_normalization_1, …, got {some_names(layer_names(tensors))}"
         )
     branches = MULTIMODAL if len(convolutions) > (len(MULTIMODAL) + len(VOICE)) / 2 * len(CONVOLUTIONS) else VOICE
     convolutions = _consecutive(convolutions, "conv1d", len(branches) * len(CONVOLUTIONS))

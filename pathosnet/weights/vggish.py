@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pathosnet.backbones import VGGish, VGGishOutput
 from pathosnet.errors import InputError
-from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors
+from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors, some_names
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3_1", "conv3_2", "conv4_1", "conv4_2")
 DENSE = ("fc1_1", "fc1_2", "fc2")
@@ -79,7 +79,7 @@ def _layers_of(tensors: dict[str, Tensor], path: str | Path) -> dict[str, str]:
         if len(automatic) != len(CONVOLUTIONS) - 1 or len(dense) not in (0, len(DENSE)):
             raise InputError(
                 f"{path}: expected 5 layers conv2d_N, vgg_to_train and 3 layers dense_N (the authors' VGGish), "
-                f"got {', '.join(names)}"
+                f"got {some_names(names)}"
             )
         found = {**dict(zip(automatic, CONVOLUTIONS, strict=False)), "vgg_to_train": "conv4_2"}
         return {**found, **dict(zip(dense or DENSE, DENSE, strict=True))}
@@ -91,7 +91,7 @@ def _layers_of(tensors: dict[str, Tensor], path: str | Path) -> dict[str, str]:
         if f"{prefix}conv1" in names:
             return _keras_layers(names, prefix)
     raise InputError(
-        f"{path}: expected VGGish's layers (conv1 …, features.0 … or conv2d_1 … vgg_to_train), got {', '.join(names)}"
+        f"{path}: expected VGGish's layers (conv1 …, features.0 … or conv2d_1 … vgg_to_train), got {some_names(names)}"
     )
 
 
