@@ -201,7 +201,10 @@ class StageTrainer:
             raise InputError(f"logger: {self.config.logger} is no Lightning logger")
         if "save_dir" not in options:
             options["save_dir"] = str(self.logs)
-        return logger_class(**{"name": name, **options})
+        try:
+            return logger_class(**{"name": name, **options})
+        except (ImportError, TypeError, ValueError) as error:
+            raise InputError(f"logger: {self.config.logger} cannot be made ({error}); see --logger-options") from error
 
 
 class _History(Callback):
