@@ -221,7 +221,9 @@ def _normalised(arguments: list[str]) -> list[str]:
     """Lets options be written with dashes as well as underscores, and joins those of ``train`` that may be repeated."""
     arguments = [_with_underscores(argument) for argument in arguments]
     command = next((argument for argument in arguments if argument in COMMANDS), "")
-    return _joined(arguments) if command == "train" else arguments
+    debug = [argument for argument in arguments if argument == "--debug"]  # may stand behind the command, too
+    rest = [argument for argument in arguments if argument != "--debug"]
+    return debug[:1] + (_joined(rest) if command == "train" else rest)
 
 
 def _with_underscores(argument: str) -> str:

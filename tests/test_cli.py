@@ -711,3 +711,8 @@ def test_leak_is_described_in_words():
     leak = {"test_speakers": 4, "test_speakers_in_training": 3, "test_texts": 0, "test_texts_in_training": 0}
     assert cli.describe_leak(leak) == "3 of 4 test speakers also occur in training"
     assert "neither speakers nor texts" in cli.describe_leak(dict.fromkeys(leak, 0))
+
+
+def test_debug_may_stand_behind_the_command(tmp_path):
+    with pytest.raises(InputError):
+        cli.main(["predict", str(tmp_path), "a.wav", "--debug"])
