@@ -120,10 +120,11 @@ class TrainConfig:
     augmentation: Literal["none", "masks"] = "none"
     """Masks hide random stretches of time and of mel bands of log-mel features while training."""
 
-    split: Literal["auto", "column", "random", "speaker"] = "auto"
-    """The parts: by the manifest's `split` column, at random (stratified), by speaker; auto: column, else random."""
+    split: str = "auto"
+    """The parts: random (stratified), speaker, session, script or speaker+script (none of them in two parts), column
+    (the manifest's `fold` or `split`), a folds.csv; auto: column if there is one, else random."""
     num_folds: int = 5
-    """One of so many folds is the test part (random, speaker)."""
+    """One of so many folds is the test part."""
     fold: int = 0
     """Which one, from 0."""
     validation_fraction: float = 0.2

@@ -1,38 +1,40 @@
 """A training run from a manifest to a saved model, and the evaluation of one."""
 
-import csv
-import os
+import copy
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
-from tqdm import tqdm
 
-from pathosnet.audio import load_audio
-from pathosnet.config import HASHED, TrainConfig, parse_pairs
-from pathosnet.corpora import Corpus, Split, Utterance, read_manifest, split_corpus
+from pathosnet.config import TrainConfig, parse_pairs
+from pathosnet.corpora import Corpus, Split, read_manifest, split_corpus
+from pathosnet.corpora.folds import describe_split, find_leak, read_folds, write_folds
+from pathosnet.corpus_features import (
+    build_extractors,
+    build_text_embedder,
+    extract_features,
+    hidden_features,
+    is_main_process,
+)
 from pathosnet.errors import InputError
-from pathosnet.evaluation import Metrics, measure, plot_confusion_matrix
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
-from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
-from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
-from pathosnet.features.word_vectors import load_language_map
+from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_matrix
+from pathosnet.extractors import AcousticExtractor
+from pathosnet.features import TextEmbedder
 from pathosnet.files import read_json, write_json, written_aside
-from pathosnet.models import TEXT
 from pathosnet.recognizer import PathosNet
 from pathosnet.saved_model import CONFIG_FILE
-from pathosnet.training import FeatureTable, train_stages
-from pathosnet.weights import load_thin_resnet34, load_vggish
+from pathosnet.training import FeatureTable, StageResult, train_stages
 
-TEXT_DIM = 300
 RUN_FILE = "run.json"
 SPLIT_FILE = "split.csv"
 METRICS_FILE = "metrics.json"
@@ -53,21 +55,110 @@ class Run:
     """How many of the test part's speakers and texts also occur in the training part."""
 
 
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """A corpus with the features of all its utterances, and what made them."""
+
+    corpus: Corpus
+    extractors: dict[str, AcousticExtractor]
+    text: TextEmbedder | None
+    table: FeatureTable
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """What training on one fold led to."""
+
+    model: PathosNet
+    stages: list[StageResult]
+    probabilities: Tensor | None
+    """Of the test part, ``(utterances, classes)``; None if there is none."""
+
+
+def prepare(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> PreparedCorpus:
+    """Reads manifests and extracts their features.
+
+    Raises:
+        InputError: a file, a row or an option cannot be used.
+    """
+    corpus = read_corpus(corpus_paths, config)
+    text = build_text_embedder(config)
+    extractors = build_extractors(config)
+    return PreparedCorpus(corpus, extractors, text, extract_features(corpus, extractors, text, config.progress))
+
+
+def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> Corpus:
+    """Reads manifests as the options say; see ``read_manifest``.
+
+    Raises:
+        InputError: a file or a row cannot be used, or there is nothing to learn from.
+    """
+    labels = parse_pairs(config.label, "--label")
+    corpus = read_manifest(corpus_paths, config.labels, labels, config.drop_labels, needs_audio=bool(config.acoustic))
+    if not config.acoustic and not any(utterance.text for utterance in corpus.utterances):
+        raise InputError(f"{corpus.title}: has no texts to learn from; fill in the column 'text', or use the audio")
+    return corpus
+
+
+def train_fold(
+    prepared: PreparedCorpus,
+    split: Split,
+    config: TrainConfig,
+    logs: Path,
+    logger: Logger | None = None,
+    checkpoints: Path | None = None,
+    callbacks: list[Callback] | None = None,
+) -> FoldRun:
+    """Trains through the paper's stages on one split, and predicts its test part.
+
+    Args:
+        prepared: the corpus; its extractors stay as they are.
+        split: the parts.
+        config: the options.
+        logs: folder for the logger.
+        logger: any Lightning logger instead of the configured one.
+        checkpoints: see StageTrainer.
+        callbacks: see StageTrainer.
+    """
+    corpus, text = prepared.corpus, prepared.text
+    extractors = copy.deepcopy(prepared.extractors)  # the second stage changes their backbones
+    trained = train_stages(
+        prepared.table,
+        split,
+        len(corpus.labels),
+        extractors,
+        config,
+        logs,
+        lambda extractor: hidden_features(corpus, extractor, config.progress),
+        logger,
+        checkpoints,
+        callbacks,
+    )
+    model = PathosNet(trained.model, extractors, text, corpus.labels)
+    if not split.test:
+        return FoldRun(model, trained.stages, None)
+    table, positions = prepared.table, list(split.test)
+    if config.fine_tune and any(extractor.backbone is not None for extractor in extractors.values()):
+        table = extract_features(corpus, extractors, text, config.progress, split.test)
+        positions = list(range(len(split.test)))
+    return FoldRun(model, trained.stages, classify(model, table, positions))
+
+
 def train(
-    corpus_path: str | Path,
+    corpus_path: str | Path | Sequence[str | Path],
     out: str | Path,
     config: TrainConfig | None = None,
     overwrite: bool = False,
     logger: Logger | None = None,
 ) -> Run:
-    """Trains on a labelled corpus, tests on the part that was held out, and saves everything in one folder.
+    """Trains on labelled corpora, tests on the part that was held out, and saves everything in one folder.
 
     The folder holds the model (``config.json``, ``model.safetensors``, ``text/``), ``run.json`` (configuration,
     versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``, ``predictions.csv`` and
     ``confusion_matrix.png``. It appears when the run has ended; a run that fails leaves nothing.
 
     Args:
-        corpus_path: the manifest, see ``read_manifest``.
+        corpus_path: one manifest or several, see ``read_manifest``.
         out: the folder to make.
         config: the options.
         overwrite: replace the folder if it is there.
@@ -78,56 +169,43 @@ def train(
     """
     config = config or TrainConfig()
     started = time.time()
-    corpus = read_manifest(
-        corpus_path,
-        config.labels,
-        parse_pairs(config.label, "--label"),
-        config.drop_labels,
-        needs_audio=bool(config.acoustic),
-    )
-    if not config.acoustic and not any(utterance.text for utterance in corpus.utterances):
-        raise InputError(f"{corpus.path}: has no texts to learn from; fill in the column 'text', or use the audio")
+    corpus = read_corpus(corpus_path, config)
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
     with _output_folder(out, overwrite) as folder:
-        text = build_text_embedder(config)
-        extractors = build_extractors(config)
-        table = extract_features(corpus, extractors, text, config.progress)
-        trained = train_stages(
-            table,
-            split,
-            len(corpus.labels),
-            extractors,
-            config,
-            folder / "logs",
-            lambda extractor: _hidden_features(corpus, extractor, config.progress),
-            logger,
-        )
-        model = PathosNet(trained.model, extractors, text, corpus.labels)
-        model.save_into(folder)
+        prepared = prepare(corpus_path, config)
+        run = train_fold(prepared, split, config, folder / "logs", logger)
+        run.model.save_into(folder)
         metrics = None
-        if split.test:
-            if len(extractors) and any(extractor.backbone is not None for extractor in extractors.values()):
-                table = extract_features(corpus, extractors, text, config.progress, split.test)
-                positions: Sequence[int] = range(len(split.test))
-            else:
-                positions = split.test
-            probabilities = _classify(model, table, positions)
-            metrics = _write_results(folder, corpus, split.test, probabilities)
+        if run.probabilities is not None:
+            values = run.probabilities.numpy()
+            metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
         leak = find_leak(corpus, split)
-        _write_split(folder / SPLIT_FILE, corpus, split)
-        write_json(
-            folder / RUN_FILE,
-            {
-                "config": asdict(config),
-                "corpus": {"path": str(corpus.path.resolve()), "utterances": len(corpus), "counts": corpus.counts()},
-                "split": {"strategy": split.strategy, **{name: len(part) for name, part in split.parts().items()}},
-                "leak": leak,
-                "stages": [asdict(stage) for stage in trained.stages],
-                "seconds": round(time.time() - started, 1),
-                "versions": _versions(),
-            },
-        )
-    return Run(Path(out), model, split, metrics, leak)
+        write_folds(folder / SPLIT_FILE, corpus, [split])
+        write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, time.time() - started))
+    return Run(Path(out), run.model, split, metrics, leak)
+
+
+def describe_run(
+    corpus: Corpus, split: Split, config: TrainConfig, stages: Sequence[StageResult], seconds: float
+) -> dict[str, Any]:
+    """Returns all that is known about a run on one split, as JSON values."""
+    return {
+        "config": asdict(config),
+        "corpus": {
+            "paths": [str(path.resolve()) for path in corpus.paths],
+            "utterances": len(corpus),
+            "counts": corpus.counts(),
+        },
+        "split": {
+            "strategy": split.strategy,
+            **{name: len(part) for name, part in split.parts().items()},
+            "guarantee": describe_split(corpus, split),
+        },
+        "leak": find_leak(corpus, split),
+        "stages": [asdict(stage) for stage in stages],
+        "seconds": round(seconds, 1),
+        "versions": versions(),
+    }
 
 
 def evaluate(
@@ -173,103 +251,7 @@ def evaluate(
         progress,
         positions,
     )
-    return measure(table.targets.tolist(), _classify(model, table, range(len(table))).numpy(), model.labels), what
-
-
-def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
-    """Makes the extractors that the options name, in their order, with the weights from their files."""
-    makers: dict[str, Callable[[], AcousticExtractor]] = {
-        "logmel": lambda: LogMelExtractor(config.logmel_stack),
-        "vggish": lambda: VGGishExtractor(load_vggish(str(config.vggish), config.vggish_output)),
-        "ghostvlad": lambda: GhostVLADExtractor(
-            load_thin_resnet34(str(config.ghostvlad)),
-            config.window_frames,
-            config.hop_frames,
-            config.stft_hop,
-            config.silence_removal,
-            config.top_db,
-        ),
-    }
-    return {name: makers[name]() for name in config.acoustic}
-
-
-def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
-    """Makes the text embedder that the options name; None for no text."""
-    if not config.text:
-        return None
-    maps = parse_pairs(config.text_map, "--text_map")
-    tables: dict[str, WordEmbedding] = {}
-    for value in config.text:
-        language, separator, file = value.partition("=")
-        language, file = (language, file) if separator else (ANY_LANGUAGE, value)
-        if language in tables:
-            raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
-        if file == HASHED:
-            tables[language] = HashedWords(TEXT_DIM)
-        elif Path(file).suffix in (".bin", ".ftz"):
-            mapping = load_language_map(maps[language]) if language in maps else None
-            tables[language] = FastTextVectors(file, mapping, TEXT_DIM)
-        else:
-            tables[language] = WordVectors.load(file, config.max_words, config.oov, TEXT_DIM)
-    unknown = maps.keys() - tables.keys()
-    if unknown:
-        raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
-    identifier = LanguageIdentifier(config.language_identifier) if config.language_identifier else None
-    return TextEmbedder(tables, identifier)
-
-
-def extract_features(
-    corpus: Corpus,
-    extractors: dict[str, AcousticExtractor],
-    text: TextEmbedder | None,
-    progress: bool = True,
-    positions: Sequence[int] | None = None,
-) -> FeatureTable:
-    """Extracts the features of a corpus' utterances.
-
-    Args:
-        corpus: to be read.
-        extractors: acoustic feature → extractor.
-        text: embeds the transcripts; None for no text.
-        progress: show a progress bar.
-        positions: of the utterances; all if None.
-
-    Raises:
-        InputError: a recording cannot be used; it names file and row.
-    """
-    positions = range(len(corpus)) if positions is None else positions
-    sequences: dict[str, list[Tensor]] = {name: [] for name in (*extractors, *([TEXT] if text is not None else []))}
-    for utterance in _with_progress(
-        [corpus.utterances[i] for i in positions], "features", progress and bool(extractors)
-    ):
-        if extractors:
-            waveform = _load(corpus, utterance)
-            for name, extractor in extractors.items():
-                sequences[name].append(extractor(waveform))
-        if text is not None:
-            with _naming_row(corpus, utterance):
-                sequences[TEXT].append(text.embed(utterance.text, utterance.language or None))
-    targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
-    return FeatureTable(sequences, targets)
-
-
-def find_leak(corpus: Corpus, split: Split) -> dict[str, int]:
-    """Counts the speakers and texts of the test part, and how many of them the training part has too."""
-    leak = {}
-    for name in ("speaker", "text"):
-        seen, tested = (
-            {(u.corpus if name == "speaker" else "", getattr(u, name)) for u in part if getattr(u, name)}
-            for part in ([corpus.utterances[i] for i in positions] for positions in (split.train, split.test))
-        )
-        leak[f"test_{name}s"] = len(tested)
-        leak[f"test_{name}s_in_training"] = len(tested & seen)
-    return leak
-
-
-def is_main_process() -> bool:
-    """Whether this process writes: with several processes (DDP) only the first does."""
-    names = ("LOCAL_RANK", "SLURM_LOCALID", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
-    return all(os.environ.get(name, "0") == "0" for name in names)
+    return measure(table.targets.tolist(), classify(model, table, range(len(table))).numpy(), model.labels), what
 
 
 def _output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
@@ -282,31 +264,7 @@ def _discarded_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _load(corpus: Corpus, utterance: Utterance) -> Tensor:
-    assert utterance.audio is not None
-    with _naming_row(corpus, utterance):
-        return load_audio(utterance.audio)
-
-
-@contextmanager
-def _naming_row(corpus: Corpus, utterance: Utterance) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{corpus.where(utterance)}: {error}") from error
-
-
-def _hidden_features(corpus: Corpus, extractor: AcousticExtractor, progress: bool) -> list[Tensor]:
-    utterances = _with_progress(corpus.utterances, f"{extractor.name} below its unlocked layer", progress)
-    return [extractor.frozen_part(_load(corpus, utterance)) for utterance in utterances]
-
-
-def _with_progress(utterances: Sequence[Utterance], what: str, progress: bool) -> Iterator[Utterance]:
-    shown = None if progress and is_main_process() else True  # None: if there is a terminal to show it
-    yield from tqdm(utterances, desc=what, unit="utterance", leave=False, disable=shown)
-
-
-def _classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:
+def classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:
     """Returns probabilities, ``(utterances, classes)``; inputs that the table lacks count as missing."""
     dims = model.network.input_dims
     batches = []
@@ -325,58 +283,39 @@ def _choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], s
     split_path, run_path = run / SPLIT_FILE, run / RUN_FILE
     described = read_json(run_path) if split_path.is_file() and run_path.is_file() else None
     try:
-        trained_on_it = described is not None and described["corpus"]["path"] == str(corpus.path.resolve())
+        trained_on_it = described is not None and str(corpus.paths[0].resolve()) in described["corpus"]["paths"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{run_path}: names no corpus; it was not written by training, or is damaged") from error
     if part == "all" or (part == "auto" and not trained_on_it):
         note = "; the model was trained on some of them" if trained_on_it else ""
-        return everything, f"all {len(corpus)} utterances of {corpus.path}{note}"
+        return everything, f"all {len(corpus)} utterances of {corpus.title}{note}"
     part = "test" if part == "auto" else part
     if not trained_on_it:
-        raise InputError(f"{run}: was not trained on {corpus.path}, so that it has no {part} part; evaluate --part all")
-    with split_path.open(encoding="utf-8", newline="") as file:
-        rows = {int(row["row"]): row for row in csv.DictReader(file)}
-    for utterance in corpus.utterances:
-        row = rows.get(utterance.row, {})
-        if (row.get("audio"), row.get("emotion")) != (str(utterance.audio or ""), utterance.emotion):
-            raise InputError(
-                f"{corpus.where(utterance)}: is not what it was when {run} was trained, so that its {part} part is not "
-                "known any more; evaluate --part all, or restore the manifest"
-            )
-    positions = [i for i in everything if rows[corpus.utterances[i].row]["part"] == part]
+        raise InputError(
+            f"{run}: was not trained on {corpus.title}, so that it has no {part} part; evaluate --part all"
+        )
+    try:
+        positions = read_folds(split_path, corpus, check=False)[0].parts()[part]
+    except InputError as error:
+        raise InputError(
+            f"{corpus.title}: is not what it was when {run} was trained, so that its {part} part is not known any more "
+            f"({error}); evaluate --part all, or restore the manifest"
+        ) from error
     if not positions:
         raise InputError(f"{run}: has no {part} part; evaluate --part all, or another corpus")
-    return positions, f"the {part} part of {corpus.path}, {len(positions)} of {len(corpus)} utterances"
+    return positions, f"the {part} part of {corpus.title}, {len(positions)} of {len(corpus)} utterances"
 
 
-def _write_results(folder: Path, corpus: Corpus, positions: Sequence[int], probabilities: Tensor) -> Metrics:
-    utterances = [corpus.utterances[i] for i in positions]
-    metrics = measure([corpus.labels.index(u.emotion) for u in utterances], probabilities.numpy(), corpus.labels)
+def write_results(folder: Path, predictions: Predictions) -> Metrics:
+    """Writes predictions, metrics and the confusion matrix into an existing folder."""
+    metrics = measure(predictions.truth, predictions.probabilities, predictions.labels)
     write_json(folder / METRICS_FILE, asdict(metrics))
-    plot_confusion_matrix(metrics.confusion, corpus.labels, folder / CONFUSION_FILE)
-    with (folder / PREDICTIONS_FILE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        columns = ("row", "audio", "text", "speaker", "language", "corpus", "emotion", "predicted")
-        writer.writerow((*columns, *corpus.labels))
-        for utterance, row in zip(utterances, probabilities.tolist(), strict=True):
-            predicted = corpus.labels[max(range(len(row)), key=row.__getitem__)]
-            known = (utterance.row, utterance.audio or "", utterance.text, utterance.speaker, utterance.language)
-            writer.writerow(
-                (*known, utterance.corpus, utterance.emotion, predicted, *(f"{value:.8g}" for value in row))
-            )
+    plot_confusion_matrix(metrics.confusion, predictions.labels, folder / CONFUSION_FILE)
+    predictions.write(folder / PREDICTIONS_FILE)
     return metrics
 
 
-def _write_split(path: Path, corpus: Corpus, split: Split) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("row", "audio", "emotion", "speaker", "part"))
-        part_of = {i: name for name, part in split.parts().items() for i in part}
-        for i, utterance in enumerate(corpus.utterances):
-            audio = utterance.audio or ""
-            writer.writerow((utterance.row, audio, utterance.emotion, utterance.speaker, part_of[i]))
-
-
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Returns the versions of what a run depends on."""
     packages = ("pathosnet", "torch", "torchaudio", "pytorch-lightning", "numpy", "soundfile")
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}

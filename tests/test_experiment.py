@@ -22,9 +22,11 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_s
 import pathosnet
 from pathosnet import PathosNet
 from pathosnet.corpora import read_manifest, split_corpus
+from pathosnet.corpora.folds import find_leak
+from pathosnet.corpus_features import build_extractors, build_text_embedder
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.experiment import Run, build_extractors, build_text_embedder, evaluate, find_leak, train
+from pathosnet.experiment import Run, evaluate, train
 from pathosnet.extractors import LogMelExtractor
 from pathosnet.features import HashedWords
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pathosnet.emotions import ALIASES, check_labels, normalise_label
 from pathosnet.errors import InputError
 
-OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "split")
+OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
 
 
@@ -18,7 +18,8 @@ class Utterance:
     """A labelled recording.
 
     ``audio`` is None where the row names no file, ``text`` is empty where there is no transcript; the other columns are
-    empty where the manifest has none. ``row`` counts from 1, which is the header, as spreadsheets do.
+    empty where the manifest has none, but for ``corpus``, which is then named after the file. ``row`` counts from 1,
+    which is the header, as spreadsheets do.
     """
 
     audio: Path | None
@@ -27,15 +28,31 @@ class Utterance:
     speaker: str = ""
     language: str = ""
     corpus: str = ""
+    session: str = ""
+    script: str = ""
+    """Which sentence or scene it is, where several utterances share one."""
     split: str = ""
+    fold: str = ""
     row: int = 0
+    manifest: Path = Path("corpus.csv")
+
+    @property
+    def where(self) -> str:
+        """File and row, for messages."""
+        return f"{self.manifest}, row {self.row}"
+
+    @property
+    def sentence(self) -> str:
+        """What utterances of the same sentence share: the script, else the text's letters; perhaps nothing."""
+        letters = "".join(c if c.isalnum() else " " for c in self.text.casefold())
+        return self.script or " ".join(letters.split())
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The utterances of a manifest and the labels that they are sorted into."""
+    """The utterances of one or several manifests and the labels that they are sorted into."""
 
-    path: Path
+    paths: tuple[Path, ...]
     utterances: tuple[Utterance, ...]
     labels: tuple[str, ...]
 
@@ -47,13 +64,14 @@ class Corpus:
         counter = Counter(utterance.emotion for utterance in self.utterances)
         return {label: counter[label] for label in self.labels}
 
-    def where(self, utterance: Utterance) -> str:
-        """Returns file and row, for messages."""
-        return f"{self.path}, row {utterance.row}"
+    @property
+    def title(self) -> str:
+        """The names of its files, for messages."""
+        return ", ".join(map(str, self.paths))
 
 
 def read_manifest(
-    path: str | Path,
+    paths: str | Path | Sequence[str | Path],
     labels: Sequence[str],
     label_map: Mapping[str, str] | None = None,
     drop_labels: Sequence[str] = (),
@@ -62,31 +80,41 @@ def read_manifest(
     """Reads a corpus.
 
     Args:
-        path: CSV in UTF-8, with or without a byte-order mark, with a header: ``audio`` (relative to the CSV, or
-            absolute), ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``split``. Other columns
-            are left alone.
+        paths: one CSV or several, in UTF-8, with or without a byte-order mark, with a header: ``audio`` (relative to
+            the CSV, or absolute), ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``session``,
+            ``script``, ``split``, ``fold``. Other columns are left alone. Without a corpus, a row belongs to the one
+            that is named like the file, or like its folder if the file is called manifest.csv.
         labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has.
         label_map: the file's own spellings, ``{"ira": "anger"}``.
         drop_labels: spellings whose rows are left out.
         needs_audio: whether every row must name a file that is there.
 
     Returns:
-        The corpus, in the order of the rows.
+        The corpus, in the order of the files and rows.
 
     Raises:
         InputError: the file or a row cannot be used; it names both.
     """
-    path = Path(path)
-    rows = _read_rows(path, needs_audio)
+    paths = tuple(Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
+    for path in paths:
+        if sum(other.resolve() == path.resolve() for other in paths) > 1:
+            raise InputError(f"{path}: expected each corpus once, got this one several times")
     dropped = {label.lower() for label in drop_labels}
-    rows = [(number, row) for number, row in rows if row["emotion"].lower() not in dropped]
-    if not rows:
-        raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
+    tables = {}
+    for path in paths:
+        table = _read_rows(path, needs_audio)
+        tables[path] = [(number, row) for number, row in table if row["emotion"].lower() not in dropped]
+        if not tables[path]:
+            raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
     if tuple(labels) == (LABELS_OF_CORPUS,):
-        labels = _labels_of(rows, label_map or {})
+        labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
     check_labels(labels)
-    utterances = tuple(_to_utterance(path, number, row, labels, label_map, needs_audio) for number, row in rows)
-    return Corpus(path, utterances, tuple(labels))
+    utterances = tuple(
+        _to_utterance(path, number, row, labels, label_map, needs_audio)
+        for path, table in tables.items()
+        for number, row in table
+    )
+    return Corpus(paths, utterances, tuple(labels))
 
 
 def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]]:
@@ -121,9 +149,9 @@ def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]
     return rows
 
 
-def _labels_of(rows: Sequence[tuple[int, Mapping[str, str]]], label_map: Mapping[str, str]) -> tuple[str, ...]:
+def _labels_of(rows: Sequence[Mapping[str, str]], label_map: Mapping[str, str]) -> tuple[str, ...]:
     mapped = {spelling.lower(): label for spelling, label in label_map.items()}
-    spelled = {mapped.get(row["emotion"].lower(), row["emotion"]).lower() for _, row in rows if row["emotion"]}
+    spelled = {mapped.get(row["emotion"].lower(), row["emotion"]).lower() for row in rows if row["emotion"]}
     return tuple(sorted({ALIASES.get(label, label) for label in spelled}))
 
 
@@ -144,4 +172,6 @@ def _to_utterance(
     if needs_audio and audio is not None and not audio.is_file():
         raise InputError(f"{where}: no such audio file: {audio} (paths are relative to the CSV)")
     emotion = normalise_label(row["emotion"], labels, label_map, where)
-    return Utterance(audio, emotion=emotion, row=number, **{name: row.get(name, "") for name in OPTIONAL_COLUMNS})
+    known = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
+    known["corpus"] = known["corpus"] or (path.resolve().parent.name if path.stem == "manifest" else path.stem)
+    return Utterance(audio, emotion=emotion, row=number, manifest=path, **known)

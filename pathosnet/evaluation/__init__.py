@@ -2,5 +2,6 @@
 
 from pathosnet.evaluation.metrics import Metrics, measure
 from pathosnet.evaluation.plots import check_plot_path, plot_confusion_matrix
+from pathosnet.evaluation.predictions import Predictions
 
-__all__ = ["Metrics", "check_plot_path", "measure", "plot_confusion_matrix"]
+__all__ = ["Metrics", "Predictions", "check_plot_path", "measure", "plot_confusion_matrix"]

@@ -34,7 +34,7 @@ class Metrics:
         )
 
 
-def measure(truth: Sequence[int], probabilities: np.ndarray, labels: Sequence[str]) -> Metrics:
+def measure(truth: Sequence[int] | np.ndarray, probabilities: np.ndarray, labels: Sequence[str]) -> Metrics:
     """Compares predictions with the truth.
 
     Args:

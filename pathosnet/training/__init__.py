@@ -1,8 +1,9 @@
 """Everything that knows Lightning: modules, data, and the paper's stages."""
 
 from pathosnet.training.data import Batch, EmotionDataModule, FeatureTable
+from pathosnet.training.fitting import StageResult, StageTrainer
 from pathosnet.training.modules import AudioModule, EmotionModule, EnsembleModule, NetworkModule, TextModule
-from pathosnet.training.stages import StageResult, TrainedNetwork, train_stages
+from pathosnet.training.stages import TrainedNetwork, train_stages
 
 __all__ = [
     "AudioModule",
@@ -13,6 +14,7 @@ __all__ = [
     "FeatureTable",
     "NetworkModule",
     "StageResult",
+    "StageTrainer",
     "TextModule",
     "TrainedNetwork",
     "train_stages",

@@ -1,14 +1,15 @@
 """Feature sequences as datasets and padded batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pathosnet.models import Inputs
 
@@ -86,6 +87,32 @@ def collate(items: Sequence[tuple[Mapping[str, Tensor], Tensor]]) -> Batch:
     return Batch(inputs, torch.stack([target for _, target in items]))
 
 
+class EpochShuffle(Sampler[int]):
+    """A random order that depends on the seed and the epoch alone, so that a run which is continued sees the same.
+
+    Args:
+        size: of the dataset.
+        seed: of all epochs.
+        epoch: the first; Lightning sets the following ones.
+    """
+
+    def __init__(self, size: int, seed: int = 0, epoch: int = 0) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of an epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        return iter(generator.permutation(self.size).tolist())
+
+    def __len__(self) -> int:
+        return self.size
+
+
 class EmotionDataModule(pl.LightningDataModule):
     """Training, validation and test loaders over tables of features.
 
@@ -94,12 +121,22 @@ class EmotionDataModule(pl.LightningDataModule):
         validation: in order.
         test: in order; None if there is none.
         batch_size: utterances in a batch.
+        seed: of the order of training.
+        first_epoch: where training begins, if it is continued.
     """
 
     def __init__(
-        self, train: FeatureTable, validation: FeatureTable, test: FeatureTable | None = None, batch_size: int = 32
+        self,
+        train: FeatureTable,
+        validation: FeatureTable,
+        test: FeatureTable | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+        first_epoch: int = 0,
     ) -> None:
         super().__init__()
+        self.seed = seed
+        self.first_epoch = first_epoch
         self.tables = {"train": train, "validation": validation, "test": test}
         self.batch_size = batch_size
 
@@ -119,5 +156,6 @@ class EmotionDataModule(pl.LightningDataModule):
         table = self.tables[part]
         if table is None:
             raise ValueError(f"expected a table for the {part} part, got None")
+        sampler = EpochShuffle(len(table), self.seed, self.first_epoch) if shuffle else None
         # The features are in memory already: worker processes would only copy them.
-        return DataLoader(FeatureDataset(table), self.batch_size, shuffle=shuffle, collate_fn=collate)
+        return DataLoader(FeatureDataset(table), self.batch_size, sampler=sampler, collate_fn=collate)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from pathosnet.corpora import Corpus, Utterance, split_corpus
-from pathosnet.corpora.splits import Split
+from pathosnet.corpora import Corpus, Split, Utterance, split_corpus
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -14,7 +13,7 @@ LABELS = ("happiness", "anger", "sadness", "neutral")
 
 def corpus_of(*utterances: dict, labels: tuple[str, ...] = LABELS) -> Corpus:
     made = [Utterance(None, "", row=row, **utterance) for row, utterance in enumerate(utterances, start=2)]
-    return Corpus(Path("corpus.csv"), tuple(made), labels)
+    return Corpus((Path("corpus.csv"),), tuple(made), labels)
 
 
 def balanced(per_class: int = 20, num_speakers: int = 8, **columns: str) -> Corpus:

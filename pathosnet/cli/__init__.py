@@ -1,0 +1,98 @@
+"""The command ``pathosnet``: one module a command, each with ``HELP``, ``make_parser`` and ``run``."""
+
+import json
+import os
+import sys
+from types import ModuleType
+
+from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+from jsonargparse.typing import register_type
+
+from pathosnet import __version__
+from pathosnet.cli import demo, evaluate, predict, train
+from pathosnet.config import Names, Values
+from pathosnet.errors import InputError
+
+INPUT_ERROR = 2
+COMMANDS: dict[str, ModuleType] = {"demo": demo, "train": train, "evaluate": evaluate, "predict": predict}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line. A person's mistake ends in one line on stderr and exit code 2."""
+    # Before PyTorch is loaded: OpenMP's threads else wait in a busy loop for each other, and training becomes ten times
+    # slower as soon as another program wants the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        options = build_parser().parse_args(_normalised(arguments))
+    except ArgumentError as error:
+        command = next((f" {argument}" for argument in arguments if argument in COMMANDS), "")
+        message = " ".join(str(error).split()).rstrip(".").replace(f" {command.strip()}.", " --")
+        print(f"error: {message}; see pathosnet{command} --help", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    try:
+        COMMANDS[options.subcommand].run(options[options.subcommand])
+    except InputError as error:
+        if options.debug:
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        print("interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: `pathosnet predict … | head`
+        sys.exit(0)
+
+
+def build_parser() -> ArgumentParser:
+    """Makes the parser of all commands."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    for kind in (Names, Values):
+        register_type(kind, serializer=list, deserializer=kind.parse, deserializer_exceptions=(TypeError, ValueError))
+    parser = ArgumentParser(
+        prog="pathosnet",
+        description="Recognises emotions in speech and its transcript.",
+        version=__version__,
+        exit_on_error=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    commands = parser.add_subcommands(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        commands.add_subcommand(name, command.make_parser(), help=command.HELP)
+    return parser
+
+
+def _normalised(arguments: list[str]) -> list[str]:
+    """Lets options be written with dashes as well as underscores, and joins those that may be repeated."""
+    arguments = [_with_underscores(argument) for argument in arguments]
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
+    debug = [argument for argument in arguments if argument == "--debug"]  # may stand behind the command, too
+    rest = [argument for argument in arguments if argument != "--debug"]
+    repeated = getattr(COMMANDS.get(command), "REPEATED", ())
+    return debug[:1] + _joined(rest, repeated)
+
+
+def _with_underscores(argument: str) -> str:
+    option, separator, value = argument.partition("=")
+    if option.startswith("--") and not any(character.isspace() for character in option):
+        return "--" + option[2:].replace("-", "_") + separator + value
+    return argument
+
+
+def _joined(arguments: list[str], repeated: tuple[str, ...]) -> list[str]:
+    """Makes one list of an option's values: ``--text a --text b`` → ``--text=["a", "b"]``."""
+    kept: list[str] = []
+    values: dict[str, list[str]] = {}
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, separator, value = argument.partition("=")
+        if option not in repeated:
+            kept.append(argument)
+        elif (found := value if separator else next(remaining, None)) is None:
+            kept.append(argument)  # its value is missing: the parser says so
+        else:
+            values.setdefault(option, []).append(found)
+    return kept + [f"{option}={json.dumps(found, ensure_ascii=False)}" for option, found in values.items()]

@@ -1,0 +1,55 @@
+"""``pathosnet train``."""
+
+import logging
+
+from jsonargparse import ArgumentParser, Namespace
+
+from pathosnet.config import TrainConfig
+
+HELP = "Train on a labelled corpus."
+REPEATED = ("--text", "--text_map", "--label")
+"""Options that may be given several times."""
+
+
+def make_parser() -> ArgumentParser:
+    """Makes the command's parser."""
+    parser = ArgumentParser(
+        usage="pathosnet train CORPUS.csv [CORPUS.csv …] --out FOLDER [options]",
+        exit_on_error=False,
+        description="Trains on a CSV with the columns audio, emotion and, where known, text, speaker, language, "
+        "corpus, split; tests on the part that is held out; writes the model and all that is known about the run. "
+        "Options may be written with dashes (--batch-size) or, as in YAML, with underscores.",
+    )
+    parser.add_argument("corpus", type=str, nargs="+", help="CSV files; audio paths are relative to them.")
+    parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
+    parser.add_argument("--config", action="config", help="YAML file of the options below.")
+    parser.add_class_arguments(TrainConfig, None)
+    return parser
+
+
+def run(options: Namespace) -> None:
+    """Runs the command."""
+    given = options.as_dict()
+    corpus, out, overwrite = given.pop("corpus"), given.pop("out"), given.pop("overwrite")
+    given.pop("config")
+    config = TrainConfig(**given)
+
+    from pathosnet.corpora.folds import describe_leak
+    from pathosnet.corpus_features import is_main_process
+    from pathosnet.experiment import train
+
+    quieten_libraries()
+    run = train(corpus, out, config, overwrite)
+    if is_main_process():
+        parts = ", ".join(f"{name} {len(part)}" for name, part in run.split.parts().items())
+        print(f"split:  {run.split.strategy} ({parts})")
+        if run.metrics is not None:
+            print(f"test:   {run.metrics.summary()}")
+            print(f"leak:   {describe_leak(run.leak)}")
+        print(f"saved:  {run.folder}")
+
+
+def quieten_libraries() -> None:
+    """Leaves it to this library to say what happens."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -1,0 +1,439 @@
+"""Dividing corpora into folds: training, validation and test parts, and what they share."""
+
+import csv
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pathosnet.corpora.manifest import Corpus, Utterance
+from pathosnet.errors import InputError
+
+PARTS = ("train", "validation", "test")
+_SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
+_SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
+
+GROUPS: dict[str, Callable[[Utterance], str]] = {
+    "speaker": lambda utterance: utterance.speaker,
+    "session": lambda utterance: utterance.session,
+    "script": lambda utterance: utterance.sentence,
+}
+"""What can be kept apart → what an utterance has of it."""
+STRATEGIES = ("random", *GROUPS, "speaker+script", "column")
+AXIS_SHARE = 3
+"""Of speakers and of sentences, one of so many parts is for validation where both are kept apart."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of a corpus' utterances, ascending. The test part may be empty, the others are not."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    strategy: str
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Returns the parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def split_corpus(
+    corpus: Corpus,
+    strategy: str = "auto",
+    num_folds: int = 5,
+    fold: int = 0,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+) -> Split:
+    """Divides a corpus: one of its folds is tested, of the rest a share validates.
+
+    Args:
+        corpus: to be divided.
+        strategy:
+            ``random``: stratified by corpus, language and emotion; speakers and sentences may be in two parts (the
+            paper's protocol).
+            ``speaker``, ``session``, ``script``: no speaker (session, sentence) is in two parts. Each corpus is divided
+            by scikit-learn's GroupKFold; one with fewer groups than folds is tested in some of the folds only. Where
+            the rest has a single group left, validation is taken from it at random.
+            ``speaker+script``: neither speakers nor sentences are in two parts; utterances that would join parts are in
+            none.
+            ``column``: as the manifest's columns say: ``fold`` (each of its values is tested in turn) or ``split``
+            (train, validation, test; without a validation part, one is taken from training at random).
+            A file ``….csv``: what ``write_folds`` wrote.
+            ``auto``: the columns if the manifest has them, else random.
+        num_folds: one of so many folds is the test part; does not count for columns and files.
+        fold: which one.
+        validation_fraction: share of the rest for validation.
+        seed: of the random choices.
+
+    Raises:
+        InputError: the corpus cannot be divided so; it says what is missing.
+    """
+    if strategy.endswith(".csv"):
+        return _chosen(read_folds(strategy, corpus), fold, strategy)
+    if strategy == "auto":
+        strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
+    if strategy not in STRATEGIES:
+        raise InputError(f"split: expected auto, {', '.join(STRATEGIES)} or a .csv file of folds, got {strategy!r}")
+    if sum(count > 0 for count in corpus.counts().values()) < 2:
+        raise InputError(
+            f"{corpus.title}: every row has the emotion {corpus.utterances[0].emotion!r}; expected at least two"
+        )
+    if strategy == "column":
+        train, validation, test = _by_column(corpus, fold, validation_fraction, seed)
+    elif strategy == "random":
+        _check_class_sizes(corpus, num_folds)
+        rest, test = _stratified_fold(corpus, num_folds, fold, seed)
+        train, validation = _stratified_validation(corpus, rest, validation_fraction, seed)
+    elif strategy == "speaker+script":
+        _check_class_sizes(corpus, num_folds)
+        train, validation, test = _both_apart(corpus, num_folds, fold, seed)
+    else:
+        _check_class_sizes(corpus, num_folds)
+        folds = _group_folds(corpus, strategy, num_folds)
+        rest, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train, validation = _group_validation(corpus, rest, strategy, validation_fraction, seed)
+    split = Split(_ascending(train), _ascending(validation), _ascending(test), strategy)
+    _check_parts(corpus, split)
+    return split
+
+
+def make_folds(
+    corpus: Corpus, strategy: str = "random", num_folds: int = 5, validation_fraction: float = 0.2, seed: int = 0
+) -> list[Split]:
+    """Makes all folds; see ``split_corpus``.
+
+    Raises:
+        InputError: the corpus cannot be divided so; it says what is missing.
+    """
+    if strategy.endswith(".csv"):
+        return read_folds(strategy, corpus)
+    if strategy in ("column", "auto") and any(utterance.split or utterance.fold for utterance in corpus.utterances):
+        num_folds = max(1, len({utterance.fold for utterance in corpus.utterances}))
+    return [split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed) for fold in range(num_folds)]
+
+
+def find_leak(corpus: Corpus, split: Split) -> dict[str, int]:
+    """Counts the test part's speakers, sentences and sessions, and how many of them the training part has too."""
+    leak = {}
+    for name in GROUPS:
+        seen, tested = (groups_of(corpus, part, name) for part in (split.train, split.test))
+        leak[f"test_{_plural(name)}"] = len(tested)
+        leak[f"test_{_plural(name)}_in_training"] = len(tested & seen)
+    return leak
+
+
+def describe_leak(leak: dict[str, int]) -> str:
+    """Says in words how much of the test part the training part has seen.
+
+    >>> describe_leak({"test_speakers": 4, "test_speakers_in_training": 3})
+    '3 of 4 test speakers also occur in training'
+    """
+    kinds = [_plural(name) for name in GROUPS if leak.get(f"test_{_plural(name)}")]
+    found = (
+        f"{leak[f'test_{kind}_in_training']} of {leak[f'test_{kind}']} test {kind} also occur in training"
+        for kind in kinds
+    )
+    return "; ".join(found) or "the manifest names neither speakers nor texts"
+
+
+def describe_split(corpus: Corpus, split: Split) -> str:
+    """Says what a split guarantees, found by looking at its parts: what is kept apart, what is shared, what lacks."""
+    said = []
+    for name in GROUPS:
+        train, validation, test = (groups_of(corpus, part, name) for part in split.parts().values())
+        if not test:
+            continue
+        shared = {"training": len(test & train), "validation": len(test & validation)}
+        if not any(shared.values()):
+            said.append(f"no test {_singular(name)} occurs in training or validation")
+        else:
+            where = " and ".join(f"{count} in {part}" for part, count in shared.items())
+            said.append(f"of {len(test)} test {_plural(name)}, {where}")
+        if train & validation and not any(shared.values()):
+            said.append(f"validation shares {len(train & validation)} of its {_plural(name)} with training")
+    for part in ("validation", "test"):
+        has = {corpus.utterances[i].emotion for i in split.parts()[part]}
+        lacking = [label for label, count in corpus.counts().items() if count and label not in has]
+        if has and lacking:
+            said.append(f"the {part} part has no {', no '.join(lacking)}")
+    untested = sorted({u.corpus for u in corpus.utterances} - {corpus.utterances[i].corpus for i in split.test})
+    if split.test and untested:
+        said.append(f"not tested: {', '.join(untested)}")
+    left_out = len(corpus) - sum(len(part) for part in split.parts().values())
+    if left_out:
+        said.append(f"{left_out} utterances are in no part, since they would join parts")
+    return "; ".join(said) or "the manifest names neither speakers nor texts: what the parts share is not known"
+
+
+def groups_of(corpus: Corpus, positions: Iterable[int], name: str) -> set[tuple[str, str]]:
+    """Returns the speakers, sessions or scripts of some utterances, each with its corpus; unknown ones are left out."""
+    found = ((corpus.utterances[i].corpus, GROUPS[name](corpus.utterances[i])) for i in positions)
+    return {(of, group) for of, group in found if group}
+
+
+def write_folds(path: str | Path, corpus: Corpus, folds: Sequence[Split]) -> None:
+    """Writes which utterance is in which part: one row an utterance, one column a fold; empty where it is in none."""
+    parts = [{i: name for name, part in fold.parts().items() for i in part} for fold in folds]
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        known = ("manifest", "row", "corpus", "audio", "emotion", "speaker", "script")
+        writer.writerow((*known, *(f"fold{k}" for k in range(len(folds)))))
+        for i, u in enumerate(corpus.utterances):
+            audio = "" if u.audio is None else u.audio.name
+            about = (u.manifest.name, u.row, u.corpus, audio, u.emotion, u.speaker, u.sentence)
+            writer.writerow((*about, *(part.get(i, "") for part in parts)))
+
+
+def read_folds(path: str | Path, corpus: Corpus, check: bool = True) -> list[Split]:
+    """Reads what ``write_folds`` wrote.
+
+    Args:
+        path: of the file.
+        corpus: that it is about; it may have more.
+        check: whether every fold must have a training and a validation part of the corpus.
+
+    Raises:
+        InputError: the file cannot be read, or is not of this corpus; it names file and row.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); expected a folds.csv") from error
+    columns = [column for column in (rows[0] if rows else ()) if str(column).startswith("fold")]
+    needed = ("corpus", "row", "audio", "emotion")
+    if not columns or any(name not in rows[0] for name in needed):
+        raise InputError(f"{path}: expected the columns {', '.join(needed)}, fold0, …; write it with cross-validate")
+    known = {(row["corpus"], row["row"]): (number, row) for number, row in enumerate(rows, start=2)}
+    places: list[dict[str, list[int]]] = [defaultdict(list) for _ in columns]
+    for i, utterance in enumerate(corpus.utterances):
+        audio = "" if utterance.audio is None else utterance.audio.name
+        number, row = known.get((utterance.corpus, str(utterance.row)), (0, {}))
+        if (row.get("audio"), row.get("emotion")) != (audio, utterance.emotion):
+            where = f"{path}, row {number}" if number else str(path)
+            raise InputError(
+                f"{where}: does not fit {utterance.where} ({audio or utterance.text!r}, {utterance.emotion}); "
+                "these folds were made of other manifests"
+            )
+        for column, parts in zip(columns, places, strict=True):
+            if row[column] not in (*PARTS, ""):
+                raise InputError(
+                    f"{path}, row {number}: expected {', '.join(PARTS)} or nothing in {column}, got {row[column]!r}"
+                )
+            parts[row[column]].append(i)
+    folds = [
+        Split(tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]), strategy=path.name)
+        for parts in places
+    ]
+    for fold in folds if check else ():
+        _check_parts(corpus, fold)
+    return folds
+
+
+def _chosen(folds: Sequence[Split], fold: int, where: str) -> Split:
+    if not fold < len(folds):
+        raise InputError(f"{where}: expected a fold from 0 to {len(folds) - 1}, got {fold}")
+    return folds[fold]
+
+
+def _plural(name: str) -> str:
+    return f"{_singular(name)}s"
+
+
+def _singular(name: str) -> str:
+    return "sentence" if name == "script" else name
+
+
+def _ascending(positions: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.sort(positions))
+
+
+def _by_column(
+    corpus: Corpus, fold: int, validation_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts = defaultdict(list)
+    names = sorted({utterance.fold for utterance in corpus.utterances}, key=lambda name: (len(name), name))
+    if any(names):
+        if fold >= len(names):
+            raise InputError(f"{corpus.title}: has {len(names)} folds in its column, expected more than {fold}")
+        for i, utterance in enumerate(corpus.utterances):
+            if not utterance.fold:
+                raise InputError(f"{utterance.where}: has no fold; fill in the column 'fold'")
+            parts["test" if utterance.fold == names[fold] else "train"].append(i)
+    else:
+        for i, utterance in enumerate(corpus.utterances):
+            part = _SPELLINGS.get(utterance.split.lower())
+            if part is None:
+                raise InputError(
+                    f"{utterance.where}: expected a split out of {', '.join(PARTS)}, got {utterance.split!r}"
+                )
+            parts[part].append(i)
+    train, validation, test = (np.array(parts[part], dtype=int) for part in PARTS)
+    if len(train) and not len(validation):
+        train, validation = _stratified_validation(corpus, train, validation_fraction, seed)
+    return train, validation, test
+
+
+def _strata(corpus: Corpus, positions: np.ndarray, at_least: int) -> list[str]:
+    """Names each utterance's corpus, language and emotion, or its emotion alone where such a stratum is too small."""
+    fine = [
+        "/".join((corpus.utterances[i].corpus, corpus.utterances[i].language, corpus.utterances[i].emotion))
+        for i in positions
+    ]
+    sizes = Counter(fine)
+    return [
+        stratum if sizes[stratum] >= at_least else corpus.utterances[i].emotion
+        for i, stratum in zip(positions, fine, strict=True)
+    ]
+
+
+def _stratified_fold(corpus: Corpus, num_folds: int, fold: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import StratifiedKFold
+
+    positions = np.arange(len(corpus))
+    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # small strata; classes were checked before
+        rest, chosen = list(folds.split(positions, _strata(corpus, positions, num_folds)))[fold]
+    return rest, chosen
+
+
+def _stratified_validation(
+    corpus: Corpus, positions: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes a share at random, of every stratum alike, or where they are too small for that, of every emotion alike."""
+    from sklearn.model_selection import train_test_split
+
+    size = max(1, round(fraction * len(positions)))
+    if len(positions) - size < 1:
+        raise InputError(
+            f"{corpus.title}: {len(positions)} utterances are too few for a training and a validation part; add more"
+        )
+    emotions = [corpus.utterances[i].emotion for i in positions]
+    one_each = max(size, len(set(emotions)))
+    for strata, taken in ((_strata(corpus, positions, 2), size), (emotions, size), (emotions, one_each), (None, size)):
+        try:
+            train, validation = train_test_split(positions, test_size=taken, stratify=strata, random_state=seed)
+        except ValueError:  # a stratum of one utterance, or more strata than utterances to take
+            continue
+        return train, validation
+    raise AssertionError("unreachable: without strata every split is possible")
+
+
+def _groups(corpus: Corpus, positions: Iterable[int], name: str) -> list[str]:
+    for i in positions:
+        if not GROUPS[name](corpus.utterances[i]):
+            columns = "'script' or 'text'" if name == "script" else f"'{name}'"
+            raise InputError(
+                f"{corpus.utterances[i].where}: has no {_singular(name)}; fill in the column {columns}, "
+                "or split at random (--split random)"
+            )
+    return [f"{corpus.utterances[i].corpus}/{GROUPS[name](corpus.utterances[i])}" for i in positions]
+
+
+def _group_folds(corpus: Corpus, name: str, num_folds: int) -> np.ndarray:
+    """Numbers the fold that each utterance is tested in, keeping groups together."""
+    from sklearn.model_selection import GroupKFold
+
+    groups = np.array(_groups(corpus, range(len(corpus)), name))
+    if len(set(groups)) < num_folds:
+        raise InputError(
+            f"{corpus.title}: has {len(set(groups))} {_plural(name)}, expected at least {num_folds} to keep them apart "
+            f"in {num_folds} folds; lower --num-folds (to 2 at least) or split at random (--split random)"
+        )
+    folds = np.full(len(corpus), -1)
+    of = np.array([utterance.corpus for utterance in corpus.utterances])
+    few = []
+    for corpus_name in dict.fromkeys(of):
+        positions = np.flatnonzero(of == corpus_name)
+        if len(set(groups[positions])) < num_folds:
+            few += list(Counter(groups[positions]).items())
+            continue
+        for k, (_, chosen) in enumerate(GroupKFold(num_folds).split(positions, groups=groups[positions])):
+            folds[positions[chosen]] = k
+    for group, _ in sorted(few, key=lambda item: (-item[1], item[0])):  # the largest to the smallest fold, as above
+        folds[groups == group] = np.bincount(folds[folds >= 0], minlength=num_folds).argmin()
+    return folds
+
+
+def _group_validation(
+    corpus: Corpus, positions: np.ndarray, name: str, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    groups = _groups(corpus, positions, name)
+    if len(set(groups)) == 1:  # the test's groups are still nowhere else
+        return _stratified_validation(corpus, positions, fraction, seed)
+    return _grouped(corpus, positions, groups, max(2, round(1 / fraction)), seed)
+
+
+def _grouped(
+    corpus: Corpus, positions: np.ndarray, groups: Sequence[str], num_parts: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    num_parts = min(num_parts, len(set(groups)))
+    emotions = [corpus.utterances[i].emotion for i in positions]
+    folds = StratifiedGroupKFold(num_parts, shuffle=True, random_state=seed)
+    if max(Counter(emotions).values()) < num_parts:  # too few of every class to stratify
+        folds = GroupKFold(num_parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # small classes; they were checked before
+        rest, chosen = next(folds.split(positions, emotions, groups=groups))
+    return positions[rest], positions[chosen]
+
+
+def _both_apart(corpus: Corpus, num_folds: int, fold: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tests some speakers with some sentences, trains on other speakers with other sentences."""
+    speakers, scripts = (_group_folds(corpus, name, num_folds) for name in ("speaker", "script"))
+    test = np.flatnonzero((speakers == fold) & (scripts == fold))
+    rest = np.flatnonzero((speakers != fold) & (scripts != fold))
+    train = validation = rest
+    for name in ("speaker", "script"):
+        groups = _groups(corpus, rest, name)
+        if len(rest) and len(set(groups)) > 1:
+            remaining, chosen = _grouped(corpus, rest, groups, AXIS_SHARE, seed)
+            train, validation = np.intersect1d(train, remaining), np.intersect1d(validation, chosen)
+    if train is rest:
+        return (*_stratified_validation(corpus, rest, 1 / AXIS_SHARE, seed), test)
+    return train, validation, test
+
+
+def _check_class_sizes(corpus: Corpus, num_folds: int) -> None:
+    for label, count in corpus.counts().items():
+        if 0 < count < num_folds:
+            rows = _rows_of(corpus, label, range(len(corpus)))
+            raise InputError(
+                f"{corpus.title}, {rows}: the emotion {label!r} has {count} example{'s'[: count > 1]}, expected at "
+                f"least {num_folds} for {num_folds} folds; add examples, lower --num-folds, or leave it out "
+                f"(--drop-labels {label})"
+            )
+
+
+def _check_parts(corpus: Corpus, split: Split) -> None:
+    for name in ("train", "validation"):
+        if not split.parts()[name]:
+            raise InputError(f"{corpus.title}: the {name} part is empty; expected utterances in it")
+    made_here = split.strategy in STRATEGIES and split.strategy != "column"
+    if made_here and not split.test:
+        raise InputError(f"{corpus.title}: the test part is empty; expected utterances in it")
+    for name in ("train", "test") if made_here else ("train",):
+        present = {corpus.utterances[i].emotion for i in split.parts()[name]}
+        for label, count in corpus.counts().items():
+            if count and label not in present:
+                rows = _rows_of(corpus, label, range(len(corpus)))
+                raise InputError(
+                    f"{corpus.title}, {rows}: the emotion {label!r} does not occur in the "
+                    f"{'training' if name == 'train' else name} part; "
+                    f"add examples, choose other folds, or leave it out (--drop-labels {label})"
+                )
+
+
+def _rows_of(corpus: Corpus, label: str, positions: Sequence[int]) -> str:
+    found = [corpus.utterances[i] for i in positions if corpus.utterances[i].emotion == label]
+    listed = ", ".join(str(u.row) if len(corpus.paths) == 1 else f"{u.manifest}:{u.row}" for u in found[:5])
+    return f"row{'s'[: len(found) > 1]} {listed}" + (" …" if len(found) > 5 else "")

@@ -1,0 +1,132 @@
+"""From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pathosnet.audio import load_audio
+from pathosnet.config import HASHED, TrainConfig, parse_pairs
+from pathosnet.corpora import Corpus, Utterance
+from pathosnet.errors import InputError
+from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
+from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
+from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
+from pathosnet.features.word_vectors import load_language_map
+from pathosnet.models import TEXT
+from pathosnet.training import FeatureTable
+from pathosnet.weights import load_thin_resnet34, load_vggish
+
+TEXT_DIM = 300
+
+
+def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
+    """Makes the extractors that the options name, in their order, with the weights from their files."""
+    makers: dict[str, Callable[[], AcousticExtractor]] = {
+        "logmel": lambda: LogMelExtractor(config.logmel_stack),
+        "vggish": lambda: VGGishExtractor(load_vggish(str(config.vggish), config.vggish_output)),
+        "ghostvlad": lambda: GhostVLADExtractor(
+            load_thin_resnet34(str(config.ghostvlad)),
+            config.window_frames,
+            config.hop_frames,
+            config.stft_hop,
+            config.silence_removal,
+            config.top_db,
+        ),
+    }
+    return {name: makers[name]() for name in config.acoustic}
+
+
+def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
+    """Makes the text embedder that the options name; None for no text."""
+    if not config.text:
+        return None
+    maps = parse_pairs(config.text_map, "--text_map")
+    tables: dict[str, WordEmbedding] = {}
+    for value in config.text:
+        language, separator, file = value.partition("=")
+        language, file = (language, file) if separator else (ANY_LANGUAGE, value)
+        if language in tables:
+            raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
+        if file == HASHED:
+            tables[language] = HashedWords(TEXT_DIM)
+        elif Path(file).suffix in (".bin", ".ftz"):
+            mapping = load_language_map(maps[language]) if language in maps else None
+            tables[language] = FastTextVectors(file, mapping, TEXT_DIM)
+        else:
+            tables[language] = WordVectors.load(file, config.max_words, config.oov, TEXT_DIM)
+    unknown = maps.keys() - tables.keys()
+    if unknown:
+        raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
+    identifier = LanguageIdentifier(config.language_identifier) if config.language_identifier else None
+    return TextEmbedder(tables, identifier)
+
+
+def extract_features(
+    corpus: Corpus,
+    extractors: dict[str, AcousticExtractor],
+    text: TextEmbedder | None,
+    progress: bool = True,
+    positions: Sequence[int] | None = None,
+) -> FeatureTable:
+    """Extracts the features of a corpus' utterances.
+
+    Args:
+        corpus: to be read.
+        extractors: acoustic feature → extractor.
+        text: embeds the transcripts; None for no text.
+        progress: show a progress bar.
+        positions: of the utterances; all if None.
+
+    Raises:
+        InputError: a recording cannot be used; it names file and row.
+    """
+    positions = range(len(corpus)) if positions is None else positions
+    sequences: dict[str, list[Tensor]] = {name: [] for name in (*extractors, *([TEXT] if text is not None else []))}
+    for utterance in _with_progress(
+        [corpus.utterances[i] for i in positions], "features", progress and bool(extractors)
+    ):
+        if extractors:
+            waveform = _load(utterance)
+            for name, extractor in extractors.items():
+                sequences[name].append(extractor(waveform))
+        if text is not None:
+            with _naming_row(utterance):
+                sequences[TEXT].append(text.embed(utterance.text, utterance.language or None))
+    targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
+    return FeatureTable(sequences, targets)
+
+
+def is_main_process() -> bool:
+    """Whether this process writes: with several processes (DDP) only the first does."""
+    names = ("LOCAL_RANK", "SLURM_LOCALID", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def _load(utterance: Utterance) -> Tensor:
+    assert utterance.audio is not None
+    with _naming_row(utterance):
+        return load_audio(utterance.audio)
+
+
+@contextmanager
+def _naming_row(utterance: Utterance) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{utterance.where}: {error}") from error
+
+
+def hidden_features(corpus: Corpus, extractor: AcousticExtractor, progress: bool) -> list[Tensor]:
+    """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
+    utterances = _with_progress(corpus.utterances, f"{extractor.name} below its unlocked layer", progress)
+    return [extractor.frozen_part(_load(utterance)) for utterance in utterances]
+
+
+def _with_progress(utterances: Sequence[Utterance], what: str, progress: bool) -> Iterator[Utterance]:
+    shown = None if progress and is_main_process() else True  # None: if there is a terminal to show it
+    yield from tqdm(utterances, desc=what, unit="utterance", leave=False, disable=shown)
