@@ -180,7 +180,7 @@ def train(
             values = run.probabilities.numpy()
             metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
         leak = find_leak(corpus, split)
-        write_folds(folder / SPLIT_FILE, corpus, [split])
+        write_folds(folder / SPLIT_FILE, corpus, {"part": split})
         write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, time.time() - started))
     return Run(Path(out), run.model, split, metrics, leak)
 

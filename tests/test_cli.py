@@ -430,7 +430,7 @@ def test_help_of_training_describes_every_option(field, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_has_a_help_text(command):
-    parser = getattr(cli, f"_{command}_parser")()
+    parser = cli.COMMANDS[command].make_parser()
     for action in parser._actions:
         assert action.help, action.dest
     assert parser.description
@@ -705,12 +705,6 @@ def test_mistakes_of_the_library_are_not_hidden(run, corpus, monkeypatch):
 
 
 # In words
-
-
-def test_leak_is_described_in_words():
-    leak = {"test_speakers": 4, "test_speakers_in_training": 3, "test_texts": 0, "test_texts_in_training": 0}
-    assert cli.describe_leak(leak) == "3 of 4 test speakers also occur in training"
-    assert "neither speakers nor texts" in cli.describe_leak(dict.fromkeys(leak, 0))
 
 
 def test_debug_may_stand_behind_the_command(tmp_path):

@@ -135,8 +135,10 @@ def test_run_describes_itself(finished, corpus):
     assert described["versions"]["pathosnet"] == pathosnet.__version__
     assert described["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert {"python", "torchaudio", "pytorch-lightning", "numpy", "soundfile"} <= set(described["versions"])
+    guarantee = described["split"].pop("guarantee")
+    assert guarantee.startswith("of 3 test speakers, 3 in training and 2 in validation; of 7 test sentences, 7 in")
     assert described["split"] == {"strategy": "random", "train": 20, "validation": 5, "test": 7}
-    assert described["corpus"]["path"] == str(corpus.resolve())
+    assert described["corpus"]["paths"] == [str(corpus.resolve())]
     assert described["corpus"]["counts"] == dict.fromkeys(PAPER_EMOTIONS, 8)
     (stage,) = described["stages"]
     assert stage["name"] == "logmel-1-branches"
@@ -393,8 +395,10 @@ def test_leaks_are_counted(tmp_path):
     assert find_leak(corpus, split_corpus(corpus)) == {
         "test_speakers": 3,
         "test_speakers_in_training": 1,
-        "test_texts": 3,
-        "test_texts_in_training": 1,
+        "test_sessions": 0,
+        "test_sessions_in_training": 0,
+        "test_sentences": 3,
+        "test_sentences_in_training": 1,
     }
 
 

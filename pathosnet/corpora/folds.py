@@ -3,7 +3,7 @@
 import csv
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ GROUPS: dict[str, Callable[[Utterance], str]] = {
 }
 """What can be kept apart → what an utterance has of it."""
 STRATEGIES = ("random", *GROUPS, "speaker+script", "column")
+_ABOUT = ("manifest", "row", "corpus", "audio", "emotion", "speaker", "script")
 AXIS_SHARE = 3
 """Of speakers and of sentences, one of so many parts is for validation where both are kept apart."""
 
@@ -81,7 +82,7 @@ def split_corpus(
         raise InputError(f"split: expected auto, {', '.join(STRATEGIES)} or a .csv file of folds, got {strategy!r}")
     if sum(count > 0 for count in corpus.counts().values()) < 2:
         raise InputError(
-            f"{corpus.title}: every row has the emotion {corpus.utterances[0].emotion!r}; expected at least two"
+            f"{corpus.title}: every row has the emotion {corpus.utterances[0].emotion!r}; expected at least two emotions"
         )
     if strategy == "column":
         train, validation, test = _by_column(corpus, fold, validation_fraction, seed)
@@ -176,13 +177,18 @@ def groups_of(corpus: Corpus, positions: Iterable[int], name: str) -> set[tuple[
     return {(of, group) for of, group in found if group}
 
 
-def write_folds(path: str | Path, corpus: Corpus, folds: Sequence[Split]) -> None:
-    """Writes which utterance is in which part: one row an utterance, one column a fold; empty where it is in none."""
-    parts = [{i: name for name, part in fold.parts().items() for i in part} for fold in folds]
+def write_folds(path: str | Path, corpus: Corpus, folds: Mapping[str, Split]) -> None:
+    """Writes which utterance is in which part: one row an utterance, one column a fold; empty where it is in none.
+
+    Args:
+        path: of the CSV file.
+        corpus: that is divided.
+        folds: name of the column → parts.
+    """
+    parts = [{i: name for name, part in fold.parts().items() for i in part} for fold in folds.values()]
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        known = ("manifest", "row", "corpus", "audio", "emotion", "speaker", "script")
-        writer.writerow((*known, *(f"fold{k}" for k in range(len(folds)))))
+        writer.writerow((*_ABOUT, *folds))
         for i, u in enumerate(corpus.utterances):
             audio = "" if u.audio is None else u.audio.name
             about = (u.manifest.name, u.row, u.corpus, audio, u.emotion, u.speaker, u.sentence)
@@ -206,10 +212,10 @@ def read_folds(path: str | Path, corpus: Corpus, check: bool = True) -> list[Spl
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}); expected a folds.csv") from error
-    columns = [column for column in (rows[0] if rows else ()) if str(column).startswith("fold")]
-    needed = ("corpus", "row", "audio", "emotion")
-    if not columns or any(name not in rows[0] for name in needed):
-        raise InputError(f"{path}: expected the columns {', '.join(needed)}, fold0, …; write it with cross-validate")
+    header = [str(column) for column in (rows[0] if rows else ())]
+    columns = header[len(_ABOUT) :]
+    if tuple(header[: len(_ABOUT)]) != _ABOUT or not columns:
+        raise InputError(f"{path}: expected the columns {', '.join(_ABOUT)} and one for each fold, got {header}")
     known = {(row["corpus"], row["row"]): (number, row) for number, row in enumerate(rows, start=2)}
     places: list[dict[str, list[int]]] = [defaultdict(list) for _ in columns]
     for i, utterance in enumerate(corpus.utterances):

@@ -6,6 +6,7 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from pathosnet.corpora import Corpus, Split, Utterance, split_corpus
+from pathosnet.corpora.folds import describe_leak
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -311,3 +312,9 @@ def test_class_that_only_the_tested_speaker_has():
     rows += [{"emotion": "neutral", "speaker": "s0"}] * 5
     with pytest.raises(InputError, match="'neutral' does not occur in the training part"):
         split_corpus(corpus_of(*rows), "speaker")
+
+
+def test_leak_is_described_in_words():
+    leak = {"test_speakers": 4, "test_speakers_in_training": 3, "test_sentences": 0, "test_sentences_in_training": 0}
+    assert describe_leak(leak) == "3 of 4 test speakers also occur in training"
+    assert "neither speakers nor texts" in describe_leak(dict.fromkeys(leak, 0))

@@ -90,7 +90,32 @@ def test_optional_columns_are_kept_and_others_left_alone(folder):
 
 def test_absent_optional_columns_are_empty(folder):
     first = read_manifest(write(folder, "audio,emotion\na.wav,joy\nb.wav,sad\n"), PAPER_EMOTIONS).utterances[0]
-    assert (first.text, first.speaker, first.language, first.corpus, first.split) == ("", "", "", "", "")
+    assert (first.text, first.speaker, first.language, first.split) == ("", "", "", "")
+    assert (first.session, first.script, first.fold) == ("", "", "")
+
+
+def test_corpus_without_a_name_is_called_like_its_file_or_folder(folder):
+    rows = "audio,emotion\na.wav,joy\nb.wav,sad\n"
+    assert read_manifest(write(folder, rows, "emovo.csv"), PAPER_EMOTIONS).utterances[0].corpus == "emovo"
+    assert read_manifest(write(folder, rows, "manifest.csv"), PAPER_EMOTIONS).utterances[0].corpus == folder.name
+
+
+def test_several_manifests_make_one_corpus(folder):
+    paths = [write(folder, f"audio,emotion\na.wav,{label}\nb.wav,sad\n", f"{label}.csv") for label in ("joy", "anger")]
+    corpus = read_manifest(paths, PAPER_EMOTIONS)
+    assert corpus.paths == tuple(paths)
+    assert [(u.manifest.name, u.row, u.corpus) for u in corpus.utterances] == [
+        *(("joy.csv", 2, "joy"), ("joy.csv", 3, "joy")),
+        *(("anger.csv", 2, "anger"), ("anger.csv", 3, "anger")),
+    ]
+    assert corpus.counts() == {"happiness": 1, "anger": 1, "sadness": 2, "neutral": 0}
+    assert read_manifest(paths, ("corpus",)).labels == ("anger", "happiness", "sadness")
+
+
+def test_same_manifest_twice_is_refused(folder):
+    path = write(folder, "audio,emotion\na.wav,joy\nb.wav,sad\n")
+    with pytest.raises(InputError, match=f"{path.name}: expected each corpus once"):
+        read_manifest([path, path.parent / "." / path.name], PAPER_EMOTIONS)
 
 
 def test_columns_are_found_in_any_order_case_and_with_spaces(folder):

@@ -83,9 +83,22 @@ def test_training_is_shuffled_and_the_rest_in_order():
     assert numbers(data.val_dataloader()) == list(range(50))
     assert numbers(data.test_dataloader()) == list(range(50))
     loader = data.train_dataloader()
-    first, second = numbers(loader), numbers(loader)
+    first = numbers(loader)
+    loader.sampler.set_epoch(1)
+    second = numbers(loader)
     assert sorted(first) == sorted(second) == list(range(50))
     assert first != second
+
+
+def test_order_of_training_depends_on_seed_and_epoch_alone():
+    def order(seed: int, first_epoch: int) -> list[int]:
+        return numbers(
+            EmotionDataModule(table([1] * 20), table([1]), seed=seed, first_epoch=first_epoch).train_dataloader()
+        )
+
+    assert order(0, 3) == order(0, 3)
+    assert order(0, 3) != order(0, 4)
+    assert order(0, 3) != order(1, 3)
 
 
 def test_no_utterance_is_left_out_of_the_last_batch():
