@@ -9,12 +9,19 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
-from pathosnet.cli import demo, evaluate, predict, train
+from pathosnet.cli import cross_validate, demo, evaluate, predict, train
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
+from pathosnet.presets import preset_path
 
 INPUT_ERROR = 2
-COMMANDS: dict[str, ModuleType] = {"demo": demo, "train": train, "evaluate": evaluate, "predict": predict}
+COMMANDS: dict[str, ModuleType] = {
+    "demo": demo,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "cross-validate": cross_validate,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,24 +30,24 @@ def main(arguments: list[str] | None = None) -> None:
     # slower as soon as another program wants the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    debug = "--debug" in arguments
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
     try:
-        options = build_parser().parse_args(_normalised(arguments))
-    except ArgumentError as error:
-        command = next((f" {argument}" for argument in arguments if argument in COMMANDS), "")
-        message = " ".join(str(error).split()).rstrip(".").replace(f" {command.strip()}.", " --")
-        print(f"error: {message}; see pathosnet{command} --help", file=sys.stderr)
-        sys.exit(INPUT_ERROR)
-    try:
+        options = build_parser().parse_args(_normalised(arguments, command))
         COMMANDS[options.subcommand].run(options[options.subcommand])
+    except ArgumentError as error:
+        message = " ".join(str(error).split()).rstrip(".").replace(f" {command}.", " --")
+        print(f"error: {message}; see pathosnet {command} --help".replace("  ", " "), file=sys.stderr)
+        sys.exit(INPUT_ERROR)
     except InputError as error:
-        if options.debug:
+        if debug:
             raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(INPUT_ERROR)
     except KeyboardInterrupt:
-        if options.debug:
+        if debug:
             raise
-        print("interrupted; nothing was written", file=sys.stderr)
+        print(f"interrupted; {getattr(COMMANDS[command], 'INTERRUPTED', 'nothing was written')}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: `pathosnet predict … | head`
@@ -65,14 +72,24 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def _normalised(arguments: list[str]) -> list[str]:
+def _normalised(arguments: list[str], command: str) -> list[str]:
     """Lets options be written with dashes as well as underscores, and joins those that may be repeated."""
     arguments = [_with_underscores(argument) for argument in arguments]
-    command = next((argument for argument in arguments if argument in COMMANDS), "")
     debug = [argument for argument in arguments if argument == "--debug"]  # may stand behind the command, too
     rest = [argument for argument in arguments if argument != "--debug"]
     repeated = getattr(COMMANDS.get(command), "REPEATED", ())
-    return debug[:1] + _joined(rest, repeated)
+    return debug[:1] + _joined(_with_preset(rest), repeated)
+
+
+def _with_preset(arguments: list[str]) -> list[str]:
+    """Puts a preset's file before all other options, which change what it says."""
+    for i, argument in enumerate(arguments):
+        option, separator, value = argument.partition("=")
+        if option == "--preset" and (separator or i + 1 < len(arguments)):
+            rest = arguments[:i] + arguments[i + 1 + (not separator) :]
+            path = preset_path(value if separator else arguments[i + 1])
+            return [*rest[:1], f"--config={path}", *rest[1:]]
+    return arguments
 
 
 def _with_underscores(argument: str) -> str:

@@ -5,6 +5,7 @@ import logging
 from jsonargparse import ArgumentParser, Namespace
 
 from pathosnet.config import TrainConfig
+from pathosnet.presets import preset_names
 
 HELP = "Train on a labelled corpus."
 REPEATED = ("--text", "--text_map", "--label")
@@ -23,16 +24,23 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("corpus", type=str, nargs="+", help="CSV files; audio paths are relative to them.")
     parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
-    parser.add_argument("--config", action="config", help="YAML file of the options below.")
+    add_config_arguments(parser)
     parser.add_class_arguments(TrainConfig, None)
     return parser
+
+
+def add_config_arguments(parser: ArgumentParser) -> None:
+    """Adds the options that take many others from a file."""
+    names = ", ".join(preset_names())
+    parser.add_argument("--preset", type=str, help=f"Configuration by name: {names}. Other options change it.")
+    parser.add_argument("--config", action="config", help="YAML file of the options below.")
 
 
 def run(options: Namespace) -> None:
     """Runs the command."""
     given = options.as_dict()
     corpus, out, overwrite = given.pop("corpus"), given.pop("out"), given.pop("overwrite")
-    given.pop("config")
+    del given["config"], given["preset"]
     config = TrainConfig(**given)
 
     from pathosnet.corpora.folds import describe_leak

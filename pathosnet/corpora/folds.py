@@ -81,9 +81,8 @@ def split_corpus(
     if strategy not in STRATEGIES:
         raise InputError(f"split: expected auto, {', '.join(STRATEGIES)} or a .csv file of folds, got {strategy!r}")
     if sum(count > 0 for count in corpus.counts().values()) < 2:
-        raise InputError(
-            f"{corpus.title}: every row has the emotion {corpus.utterances[0].emotion!r}; expected at least two emotions"
-        )
+        only = corpus.utterances[0].emotion
+        raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
     if strategy == "column":
         train, validation, test = _by_column(corpus, fold, validation_fraction, seed)
     elif strategy == "random":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pathosnet.corpora import Corpus
+from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
 
 ABOUT = ("manifest", "row", "audio", "text", "speaker", "session", "script", "language", "corpus")
@@ -106,10 +106,7 @@ class Predictions:
     ) -> "Predictions":
         """Makes them of the probabilities ``(positions, classes)`` of a corpus' utterances at some positions."""
         utterances = [corpus.utterances[i] for i in positions]
-        rows = tuple(
-            {"seed": str(seed), "fold": str(fold), **{name: str(getattr(u, name) or "") for name in ABOUT}}
-            for u in utterances
-        )
+        rows = tuple({"seed": str(seed), "fold": str(fold), **_about(utterance)} for utterance in utterances)
         truth = np.array([corpus.labels.index(u.emotion) for u in utterances], dtype=int)
         return cls(corpus.labels, rows, truth, np.asarray(probabilities, dtype=float))
 
@@ -120,3 +117,10 @@ class Predictions:
         rows = tuple(row for predictions in several for row in predictions.rows)
         truth = np.concatenate([predictions.truth for predictions in several])
         return cls(several[0].labels, rows, truth, np.concatenate([p.probabilities for p in several]))
+
+
+def _about(utterance: Utterance) -> dict[str, str]:
+    values = {name: getattr(utterance, name) for name in ABOUT}
+    values["manifest"] = utterance.manifest.resolve()
+    values["audio"] = "" if utterance.audio is None else utterance.audio.resolve()
+    return {name: str(value) for name, value in values.items()}

@@ -77,7 +77,11 @@ class EpochSeed(Callback):
         self.seed = seed
         self.stage = stage
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx > 0:  # not when the epoch starts: the loader draws a number either before or after that
+            return
         what = f"{self.seed}/{self.stage}/{trainer.current_epoch}/{trainer.global_rank}"
         torch.manual_seed(int.from_bytes(hashlib.sha256(what.encode()).digest()[:7], "big"))
 
@@ -103,6 +107,13 @@ class Checkpoint(Callback):
             if trainer.is_global_zero:
                 os.replace(aside, self.path)
             self.written = time.monotonic()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # Lightning counts the epoch that is about to begin as made ready, and would go on in its middle.
+        for counts in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+            counts["ready"] = counts["completed"]
 
 
 class StageProgress(Callback):

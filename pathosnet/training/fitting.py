@@ -27,6 +27,9 @@ from pathosnet.training.callbacks import METRICS, BestWeights, Checkpoint, Epoch
 from pathosnet.training.data import EmotionDataModule, FeatureTable
 from pathosnet.training.modules import EmotionModule
 
+CHECKPOINT_SECONDS = 20.0
+"""At least so long from one checkpoint within a stage to the next."""
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -51,7 +54,6 @@ class StageTrainer:
         logger: any Lightning logger instead of the configured one.
         checkpoints: a folder that keeps what is finished, so that a run that was killed goes on where it was and ends
             as if it had not been; None keeps nothing.
-        checkpoint_seconds: at least so long from one checkpoint to the next within a stage.
         callbacks: further callbacks of Lightning's trainer, for every stage.
     """
 
@@ -61,14 +63,12 @@ class StageTrainer:
         logs: Path,
         logger: Logger | None = None,
         checkpoints: Path | None = None,
-        checkpoint_seconds: float = 20.0,
         callbacks: list[Callback] | None = None,
     ) -> None:
         self.config = config
         self.logs = logs
         self.logger = logger
         self.checkpoints = checkpoints
-        self.checkpoint_seconds = checkpoint_seconds
         self.callbacks = callbacks or []
         self.results: list[StageResult] = []
 
@@ -112,7 +112,7 @@ class StageTrainer:
             *self.callbacks,
         ]
         if checkpoint is not None:
-            callbacks.append(Checkpoint(checkpoint, self.checkpoint_seconds))
+            callbacks.append(Checkpoint(checkpoint, CHECKPOINT_SECONDS))
         if config.progress:
             callbacks.append(StageProgress(name))
         with _quiet_lightning():

@@ -1,0 +1,188 @@
+"""Every fold of a cross-validation, then the aggregate; a run that was killed goes on where it was."""
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pathosnet.config import TrainConfig
+from pathosnet.corpora import Corpus, Split, make_folds
+from pathosnet.corpora.folds import write_folds
+from pathosnet.corpus_features import is_main_process
+from pathosnet.errors import InputError
+from pathosnet.evaluation import Predictions
+from pathosnet.experiment import (
+    PREDICTIONS_FILE,
+    RUN_FILE,
+    PreparedCorpus,
+    describe_run,
+    prepare,
+    read_corpus,
+    train_fold,
+    versions,
+    write_results,
+)
+from pathosnet.files import read_json, write_json
+
+EXPERIMENT_FILE = "experiment.json"
+CONFIG_FILE = "config.yaml"
+FOLDS_FILE = "folds.csv"
+CHECKPOINTS = "checkpoints"
+UNIMPORTANT = ("progress", "logger", "logger_options", "accelerator", "devices", "num_nodes", "strategy", "fold")
+"""Options that a run may be continued with other values of."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """A finished cross-validation."""
+
+    folder: Path
+    predictions: Predictions
+    """Of all folds and seeds."""
+    table: str
+    """The paper's Table 2, for a person."""
+
+
+def cross_validate(
+    corpora: Sequence[str | Path],
+    out: str | Path,
+    config: TrainConfig | None = None,
+    seeds: Sequence[int] = (0,),
+    keep_models: bool = False,
+    overwrite: bool = False,
+    command: str | None = None,
+) -> CrossValidation:
+    """Trains through all stages on every fold, tests on the fold that was held out, and reports.
+
+    The folder holds ``experiment.json`` and ``config.yaml`` (what is run), ``folds.csv``, a folder ``seed0/fold0``
+    for each fold, and all that ``write_evaluation`` writes. Called again, folds that are finished are not run again, and
+    one that was interrupted goes on from its last checkpoint: the results are those of an unbroken run.
+
+    Args:
+        corpora: manifests, see ``read_manifest``.
+        out: folder of the run.
+        config: the options; its ``split`` says how folds are made, its ``seed`` of what.
+        seeds: of the training; each trains all folds.
+        keep_models: keep every fold's model, not its predictions alone.
+        overwrite: begin anew if the folder holds another run.
+        command: for the report.
+
+    Raises:
+        InputError: a file, a row or an option cannot be used, or the folder holds another run.
+    """
+    config = config or TrainConfig()
+    out = Path(out)
+    corpus = read_corpus(corpora, config)
+    splits = make_folds(corpus, config.split, config.num_folds, config.validation_fraction, config.seed)
+    if not all(split.test for split in splits):
+        raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
+    _open_run(out, corpus, splits, config, seeds, overwrite)
+    _train_folds(out, corpora, corpus, splits, config, seeds, keep_models)
+    return _summarise(out, corpus, splits, config, seeds, command)
+
+
+def _train_folds(
+    out: Path,
+    corpora: Sequence[str | Path],
+    corpus: Corpus,
+    splits: Sequence[Split],
+    config: TrainConfig,
+    seeds: Sequence[int],
+    keep_models: bool,
+) -> None:
+    missing = [(seed, k) for seed in seeds for k in range(len(splits)) if not _fold_folder(out, seed, k).is_dir()]
+    if not missing:
+        return
+    prepared = prepare(corpora, config)
+    for seed, k in missing:
+        fold_config = replace(config, seed=seed, fold=k)
+        said = _run_fold(_fold_folder(out, seed, k), prepared, splits[k], fold_config, keep_models)
+        if is_main_process():
+            print(f"seed {seed}, fold {k + 1} of {len(splits)}: {said}", file=sys.stderr)
+
+
+def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: TrainConfig, keep_models: bool) -> str:
+    """Runs one fold beside its folder, which appears when the fold is finished."""
+    aside = folder.with_name(f"{folder.name}.partial")
+    (aside / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    run = train_fold(prepared, split, config, aside / "logs", checkpoints=aside / CHECKPOINTS)
+    seconds = time.time() - started
+    assert run.probabilities is not None
+    predictions = Predictions.of(prepared.corpus, split.test, run.probabilities.numpy(), config.seed, config.fold)
+    if is_main_process():
+        if keep_models:
+            for name in ("text", "config.json", "model.safetensors"):  # of an interrupted attempt
+                shutil.rmtree(aside / name, ignore_errors=True)
+            run.model.save_into(aside)
+        metrics = write_results(aside, predictions)
+        write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds))
+        shutil.rmtree(aside / CHECKPOINTS)
+        os.rename(aside, folder)
+        return f"{metrics.summary()}, {seconds:.0f} s"
+    return ""
+
+
+def _fold_folder(out: Path, seed: int, fold: int) -> Path:
+    return out / f"seed{seed}" / f"fold{fold}"
+
+
+def _open_run(
+    out: Path, corpus: Corpus, splits: Sequence[Split], config: TrainConfig, seeds: Sequence[int], overwrite: bool
+) -> None:
+    """Makes the run's folder, or makes sure that it holds the same run."""
+    wanted = _identity(corpus, config)
+    if out.exists() and any(out.iterdir()):
+        if not (out / EXPERIMENT_FILE).is_file():
+            raise InputError(f"{out}: holds other things (no {EXPERIMENT_FILE}); choose another folder")
+        differing = _differences(read_json(out / EXPERIMENT_FILE)["run"], wanted)
+        if not differing:
+            return
+        if not overwrite:
+            raise InputError(
+                f"{out}: holds a run with other {', '.join(differing)}; choose another folder, or begin anew with "
+                "--overwrite"
+            )
+        if is_main_process():
+            shutil.rmtree(out)
+    if is_main_process():
+        out.mkdir(parents=True, exist_ok=True)
+        write_folds(out / FOLDS_FILE, corpus, {f"fold{k}": split for k, split in enumerate(splits)})
+        options = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items() if name != "fold"}
+        (out / CONFIG_FILE).write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        aside = out / f"{EXPERIMENT_FILE}.partial"
+        write_json(aside, {"run": wanted, "versions": versions()})
+        os.replace(aside, out / EXPERIMENT_FILE)
+
+
+def _identity(corpus: Corpus, config: TrainConfig) -> dict[str, Any]:
+    """Returns what two runs have in common that give the same numbers."""
+    options = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+    manifests = {str(path.resolve()): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in corpus.paths}
+    return {"manifests": manifests, **{name: v for name, v in options.items() if name not in UNIMPORTANT}}
+
+
+def _differences(ours: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    return [name for name in {**ours, **wanted} if ours.get(name) != wanted.get(name)]
+
+
+def _summarise(
+    out: Path,
+    corpus: Corpus,
+    splits: Sequence[Split],
+    config: TrainConfig,
+    seeds: Sequence[int],
+    command: str | None,
+) -> CrossValidation:
+    folders = {(seed, k): _fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))}
+    predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders.values())
+    runs = {key: read_json(folder / RUN_FILE) for key, folder in folders.items()}
+    predictions.write(out / PREDICTIONS_FILE)
+    return CrossValidation(out, predictions, "")
