@@ -61,8 +61,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Trains through all stages on every fold, tests on the fold that was held out, and reports.
 
-    The folder holds ``experiment.json`` and ``config.yaml`` (what is run), ``folds.csv``, a folder ``seed0/fold0``
-    for each fold, and all that ``write_evaluation`` writes. Called again, folds that are finished are not run again, and
+    The folder holds ``experiment.json`` and ``config.yaml`` (what is run), ``folds.csv``, a folder ``seed0/fold0`` for
+    each fold, and all that ``write_evaluation`` writes. Called again, folds that are finished are not run again, and
     one that was interrupted goes on from its last checkpoint: the results are those of an unbroken run.
 
     Args:
@@ -183,6 +183,5 @@ def _summarise(
 ) -> CrossValidation:
     folders = {(seed, k): _fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))}
     predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders.values())
-    runs = {key: read_json(folder / RUN_FILE) for key, folder in folders.items()}
     predictions.write(out / PREDICTIONS_FILE)
     return CrossValidation(out, predictions, "")

@@ -58,3 +58,27 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}")
     bar.set_label("share of the true class")
     figure.savefig(path, dpi=150)
+
+
+def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:
+    """Draws the losses of a search's trials, and the lowest so far.
+
+    Args:
+        losses: number of the trial and its validation loss.
+        path: ``.png``, ``.svg`` or ``.pdf``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    numbers, values = [number for number, _ in losses], [loss for _, loss in losses]
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.scatter(numbers, values, s=18, color="tab:gray", label="trial")
+    axes.step(numbers, np.minimum.accumulate(values), where="post", color="tab:blue", label="best so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation loss")
+    axes.legend()
+    figure.savefig(path, dpi=150)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from pathosnet.corpora import Corpus, Split, Utterance, split_corpus
-from pathosnet.corpora.folds import describe_leak
+from pathosnet.corpora import Corpus, Split, Utterance, make_folds, split_corpus
+from pathosnet.corpora.folds import describe_leak, describe_split, groups_of, read_folds, write_folds
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -318,3 +318,180 @@ def test_leak_is_described_in_words():
     leak = {"test_speakers": 4, "test_speakers_in_training": 3, "test_sentences": 0, "test_sentences_in_training": 0}
     assert describe_leak(leak) == "3 of 4 test speakers also occur in training"
     assert "neither speakers nor texts" in describe_leak(dict.fromkeys(leak, 0))
+
+
+# By session, sentence, and both
+
+
+def crossed(num_speakers: int = 6, num_sentences: int = 8, **columns: str) -> Corpus:
+    """Every speaker says every sentence with every emotion."""
+    return corpus_of(
+        *(
+            {"emotion": label, "speaker": f"s{s}", "script": f"t{t}", "session": f"{s // 2}", **columns}
+            for s in range(num_speakers)
+            for t in range(num_sentences)
+            for label in LABELS
+        )
+    )
+
+
+def values(corpus: Corpus, positions: tuple[int, ...], name: str) -> set[str]:
+    return {getattr(corpus.utterances[i], name) for i in positions}
+
+
+def assert_apart(corpus: Corpus, split: Split, name: str) -> None:
+    train, validation, test = (values(corpus, part, name) for part in split.parts().values())
+    assert train
+    assert validation
+    assert test
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
+
+
+@pytest.mark.parametrize("strategy", ["session", "script"])
+def test_sessions_and_sentences_can_be_kept_apart(strategy):
+    corpus = crossed()
+    for split in make_folds(corpus, strategy, num_folds=3):
+        assert_partition(corpus, split)
+        assert_apart(corpus, split, strategy)
+
+
+def test_as_many_folds_as_sessions_leave_one_out():
+    corpus = crossed(num_speakers=10)
+    tested = [values(corpus, split.test, "session") for split in make_folds(corpus, "session", num_folds=5)]
+    assert sorted(tested, key=min) == [{"0"}, {"1"}, {"2"}, {"3"}, {"4"}]
+
+
+def test_without_scripts_the_words_tell_sentences_apart():
+    texts = ["Good morning!", "good morning", "Bye.", "bye", "Yes?", "No."]
+    rows = [{"emotion": label, "speaker": ""} for label in LABELS for _ in texts]
+    made = [Utterance(None, texts[i % 6], row=i + 2, **row) for i, row in enumerate(rows)]
+    corpus = Corpus((Path("corpus.csv"),), tuple(made), LABELS)
+    for split in make_folds(corpus, "script", num_folds=4):
+        said = [{u.text.lower().strip("!.?") for u in (made[i] for i in part)} for part in split.parts().values()]
+        assert not said[0] & said[2]
+        assert not said[1] & said[2]
+
+
+def test_neither_speakers_nor_sentences_are_in_two_parts():
+    corpus = crossed()
+    for split in make_folds(corpus, "speaker+script", num_folds=3):
+        assert_apart(corpus, split, "speaker")
+        assert_apart(corpus, split, "script")
+        left_out = len(corpus) - sum(map(len, split.parts().values()))
+        assert left_out > 0
+        assert f"{left_out} utterances are in no part" in describe_split(corpus, split)
+
+
+def test_corpora_are_divided_one_by_one():
+    first, second = crossed(corpus="a").utterances, crossed(num_speakers=2, corpus="b").utterances
+    corpus = Corpus((Path("corpus.csv"),), first + second, LABELS)
+    folds = make_folds(corpus, "speaker", num_folds=3)
+    assert [len(groups_of(corpus, split.test, "speaker") & {("a", f"s{s}") for s in range(6)}) for split in folds] == [
+        2
+    ] * 3
+    of_b = [{s for c, s in groups_of(corpus, split.test, "speaker") if c == "b"} for split in folds]
+    assert sorted(map(len, of_b)) == [0, 1, 1]
+    assert set().union(*of_b) == {"s0", "s1"}
+    untested = folds[of_b.index(set())]
+    assert "not tested: b" in describe_split(corpus, untested)
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [("session", "sessions"), ("script", "sentences")])
+def test_fewer_groups_than_folds(strategy, kind):
+    with pytest.raises(InputError, match=f"corpus.csv: has [38] {kind}, expected at least 10 .*--num-folds"):
+        make_folds(crossed(num_speakers=6), strategy, num_folds=10)
+
+
+def test_class_that_is_absent_from_a_test_part():
+    rows = [{"emotion": label, "speaker": f"s{s}"} for s in range(5) for label in LABELS if (s, label) != (2, "anger")]
+    with pytest.raises(InputError, match="the emotion 'anger' does not occur in the test part"):
+        make_folds(corpus_of(*rows * 2), "speaker")
+
+
+def test_fold_column_is_tested_value_by_value():
+    corpus = corpus_of(*({"emotion": LABELS[i % 4], "fold": f"{i // 4 % 3 + 8}"} for i in range(48)))
+    folds = make_folds(corpus, "auto")
+    assert [values(corpus, split.test, "fold") for split in folds] == [{"8"}, {"9"}, {"10"}]
+    for split in folds:
+        assert_partition(corpus, split)
+
+
+def test_row_without_fold_is_named():
+    rows = [{"emotion": LABELS[i % 4], "fold": "" if i == 3 else str(i % 2)} for i in range(16)]
+    with pytest.raises(InputError, match=r"corpus.csv, row 5: has no fold"):
+        make_folds(corpus_of(*rows), "column")
+
+
+def test_unknown_strategy():
+    with pytest.raises(InputError, match=r"split: expected auto, random, speaker, .*, got 'speakers'"):
+        split_corpus(balanced(), "speakers")
+
+
+# Files of folds
+
+
+@pytest.mark.parametrize("strategy", ["random", "speaker", "speaker+script"])
+def test_folds_are_read_as_they_were_written(tmp_path, strategy):
+    corpus = crossed()
+    folds = make_folds(corpus, strategy, num_folds=3)
+    write_folds(tmp_path / "folds.csv", corpus, {f"fold{k}": split for k, split in enumerate(folds)})
+    read = make_folds(corpus, str(tmp_path / "folds.csv"))
+    assert [split.parts() for split in read] == [split.parts() for split in folds]
+    assert split_corpus(corpus, str(tmp_path / "folds.csv"), fold=2).parts() == folds[2].parts()
+    with pytest.raises(InputError, match=r"folds.csv: expected a fold from 0 to 2, got 3"):
+        split_corpus(corpus, str(tmp_path / "folds.csv"), fold=3)
+
+
+def test_folds_of_another_corpus_are_refused(tmp_path):
+    write_folds(tmp_path / "folds.csv", crossed(), {"fold0": split_corpus(crossed(), "random")})
+    with pytest.raises(InputError, match=r"folds.csv, row 3: does not fit corpus.csv, row 3 .*, happiness\)"):
+        read_folds(tmp_path / "folds.csv", corpus_of(*({"emotion": "happiness"} for _ in range(9))))
+    with pytest.raises(InputError, match=r"folds.csv: does not fit corpus.csv, row 194"):
+        read_folds(tmp_path / "folds.csv", crossed(num_speakers=7))
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "manifest,row,corpus,audio,emotion,speaker,script\n"])
+def test_file_that_holds_no_folds(tmp_path, content):
+    (tmp_path / "folds.csv").write_text(content)
+    with pytest.raises(InputError, match=r"folds.csv: expected the columns manifest, row, .* and one for each fold"):
+        read_folds(tmp_path / "folds.csv", crossed())
+
+
+def test_unknown_part_in_a_file_of_folds(tmp_path):
+    corpus = crossed()
+    path = tmp_path / "folds.csv"
+    write_folds(path, corpus, {"fold0": split_corpus(corpus, "random")})
+    path.write_text(path.read_text().replace(",train", ",training", 1))
+    with pytest.raises(InputError, match=r"row \d+: expected train, validation, test or nothing in fold0, got 'train"):
+        read_folds(path, corpus)
+
+
+# What a split guarantees
+
+
+def test_guarantee_of_random_parts_counts_what_they_share():
+    corpus = crossed()
+    said = describe_split(corpus, split_corpus(corpus, "random"))
+    assert "of 6 test speakers, 6 in training and 6 in validation" in said
+    assert "of 8 test sentences, 8 in training and 8 in validation" in said
+
+
+def test_guarantee_of_speakers_apart():
+    corpus = crossed()
+    said = describe_split(corpus, split_corpus(corpus, "speaker"))
+    assert "no test speaker occurs in training or validation" in said
+    assert "of 8 test sentences, 8 in training" in said
+
+
+def test_guarantee_says_when_validation_shares_its_speaker():
+    corpus = crossed(num_speakers=2)
+    said = describe_split(corpus, split_corpus(corpus, "speaker", num_folds=2))
+    assert "no test speaker occurs in training or validation" in said
+    assert "validation shares 1 of its speakers with training" in said
+
+
+def test_nothing_is_guaranteed_of_nameless_utterances():
+    corpus = corpus_of(*({"emotion": LABELS[i % 4]} for i in range(40)))
+    assert "is not known" in describe_split(corpus, split_corpus(corpus, "random"))

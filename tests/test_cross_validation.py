@@ -1,0 +1,184 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from making import make_corpus, read_rows, tiny_config
+
+from pathosnet import PathosNet
+from pathosnet.cross_validation import cross_validate
+from pathosnet.errors import InputError
+from pathosnet.evaluation import Predictions
+from pathosnet.experiment import train
+from pathosnet.training import callbacks, fitting
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"), language="en")
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Path:
+    """Three folds, two seeds, two epochs."""
+    out = tmp_path_factory.mktemp("runs") / "cv"
+    cross_validate([corpus], out, tiny_config(num_folds=3), seeds=(0, 7))
+    return out
+
+
+def test_every_utterance_is_tested_once_for_each_seed(finished, corpus):
+    predictions = Predictions.read(finished / "predictions.csv")
+    tested = sorted((seed, int(row)) for seed, row in zip(*map(predictions.column, ("seed", "row")), strict=True))
+    assert tested == [(seed, row) for seed in ("0", "7") for row in range(2, 2 + len(read_rows(corpus)))]
+
+
+def test_folds_of_a_cross_validation_are_those_of_training_alone(finished, corpus, tmp_path):
+    run = train(corpus, tmp_path / "run", tiny_config(num_folds=3, fold=1, seed=0))
+    ours = Predictions.read(finished / "predictions.csv").where(lambda row: (row["seed"], row["fold"]) == ("0", "1"))
+    alone = Predictions.read(run.folder / "predictions.csv")
+    assert ours.rows == alone.rows
+    assert ours.probabilities.tolist() == alone.probabilities.tolist()
+
+
+def test_folds_are_written_and_can_be_taken_again(finished, corpus, tmp_path):
+    config = tiny_config(split=str(finished / "folds.csv"), epochs=1)
+    again = cross_validate([corpus], tmp_path / "cv", config)
+    places = {(row["fold"], row["row"]) for row in Predictions.read(finished / "predictions.csv").rows}
+    assert {(row["fold"], row["row"]) for row in again.predictions.rows} == places
+
+
+def test_configuration_that_is_written_makes_the_same_configuration(finished):
+    written = yaml.safe_load((finished / "config.yaml").read_text())
+    assert tiny_config(num_folds=3) == type(tiny_config())(**written)
+
+
+def test_models_are_kept_on_demand(finished, corpus, tmp_path):
+    assert not list(finished.rglob("*.safetensors"))
+    cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=2, epochs=1), keep_models=True)
+    row = read_rows(tmp_path / "cv" / "seed0" / "fold1" / "predictions.csv")[0]
+    model = PathosNet.from_pretrained(tmp_path / "cv" / "seed0" / "fold1")
+    predicted = model.predict(row["audio"], row["text"])
+    assert predicted.probabilities["anger"] == pytest.approx(float(row["anger"]), abs=1e-5)
+
+
+# Going on
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(monkeypatch, fold: int, stage: str, epoch: int) -> None:
+    """Ends a run when an epoch of a fold begins, as often as it is asked to."""
+    begun = []
+    start = callbacks.EpochSeed.on_train_batch_start
+
+    def dying(self, trainer, module, batch, batch_idx):
+        if trainer.current_epoch == 0 and batch_idx == 0 and self.stage.endswith("1-branches"):
+            begun.append(self.stage)
+        if (len(begun) - 1, self.stage, trainer.current_epoch) == (fold, stage, epoch):
+            raise Killed
+        start(self, trainer, module, batch, batch_idx)
+
+    monkeypatch.setattr(callbacks.EpochSeed, "on_train_batch_start", dying)
+
+
+@pytest.mark.parametrize("epoch", [0, 4])
+def test_interrupted_run_ends_as_if_it_had_not_been(corpus, tmp_path, monkeypatch, epoch):
+    config = tiny_config(num_folds=2, epochs=6, patience=6)
+    whole = cross_validate([corpus], tmp_path / "whole", config)
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as dying:
+        kill_at(dying, fold=1, stage="logmel-1-branches", epoch=epoch)
+        with pytest.raises(Killed):
+            cross_validate([corpus], tmp_path / "killed", config)
+    finished = (tmp_path / "killed" / "seed0" / "fold0" / "run.json").stat().st_mtime_ns
+    killed = cross_validate([corpus], tmp_path / "killed", config)
+    assert (tmp_path / "killed" / "seed0" / "fold0" / "run.json").stat().st_mtime_ns == finished
+    assert (tmp_path / "killed" / "predictions.csv").read_text() == (tmp_path / "whole" / "predictions.csv").read_text()
+    assert killed.table == whole.table
+    histories = [
+        json.loads((tmp_path / name / "seed0" / "fold1" / "run.json").read_text())["stages"]
+        for name in ("whole", "killed")
+    ]
+    assert histories[0] == histories[1]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_killed_process_goes_on_with_the_same_command(corpus, tmp_path):
+    """SIGKILL in the second fold, after a checkpoint."""
+    options = [
+        "--num-folds=3",
+        "--epochs=30",
+        "--patience=30",
+        "--audio-width=16",
+        "--batch-size=4",
+        "--accelerator=cpu",
+    ]
+    code = "import pathosnet.training.fitting as f; f.CHECKPOINT_SECONDS = 0; from pathosnet.cli import main; main()"
+
+    def command(out: str) -> list[str]:
+        return [sys.executable, "-c", code, "cross-validate", str(corpus), "--out", str(tmp_path / out), *options]
+
+    process = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "seed0" / "fold1.partial" / "checkpoints" / "logmel-1-branches.ckpt"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    subprocess.run(command("killed"), check=True, capture_output=True)
+    assert list((tmp_path / "killed" / "seed0" / "fold1" / "logs").glob("*-from-epoch-*"))
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    assert (tmp_path / "killed" / "predictions.csv").read_bytes() == (
+        tmp_path / "whole" / "predictions.csv"
+    ).read_bytes()
+
+
+def test_finished_run_is_not_run_again(finished, corpus, monkeypatch):
+    monkeypatch.setattr("pathosnet.cross_validation.train_fold", None)
+    before = (finished / "predictions.csv").read_bytes()
+    cross_validate([corpus], finished, tiny_config(num_folds=3), seeds=(0, 7))
+    assert (finished / "predictions.csv").read_bytes() == before
+
+
+def test_run_with_other_options_is_refused(finished, corpus, tmp_path):
+    with pytest.raises(InputError, match=r"cv: holds a run with other dropout; .* --overwrite"):
+        cross_validate([corpus], finished, tiny_config(num_folds=3, dropout=0.1))
+    other = make_corpus(tmp_path / "other", per_class=9)
+    with pytest.raises(InputError, match="holds a run with other manifests"):
+        cross_validate([other], finished, tiny_config(num_folds=3))
+
+
+def test_run_can_be_begun_anew(corpus, tmp_path):
+    cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=2, epochs=1))
+    anew = cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3, epochs=1), overwrite=True)
+    assert set(anew.predictions.column("fold")) == {"0", "1", "2"}
+
+
+def test_folder_with_other_things_is_left_alone(corpus, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"holds other things \(no experiment.json\)"):
+        cross_validate([corpus], tmp_path, tiny_config(), overwrite=True)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_impossible_folds_leave_nothing_behind(corpus, tmp_path):
+    with pytest.raises(InputError, match="has 4 speakers, expected at least 5"):
+        cross_validate([corpus], tmp_path / "cv", tiny_config(split="speaker"))
+    assert not (tmp_path / "cv").exists()
+
+
+def test_several_corpora_are_tested_together(corpus, tmp_path):
+    other = make_corpus(tmp_path / "other", per_class=6, seed=1, corpus="second")
+    result = cross_validate([corpus, other], tmp_path / "cv", tiny_config(num_folds=2, epochs=1))
+    assert {key: len(group) for key, group in result.predictions.groups("corpus").items()} == {
+        ("corpus",): 32,
+        ("second",): 24,
+    }
