@@ -97,7 +97,8 @@ def parse_search(values: Sequence[str]) -> dict[str, Range | Choice]:
             continue
         log = parts[0] == "log"
         ends = [_number_or_text(part) for part in parts[log:]]
-        if len(ends) != 2 or any(isinstance(end, str) for end in ends) or not ends[0] < ends[1] or log * ends[0] < 0:
+        ordered = len(ends) == 2 and not any(isinstance(end, str) for end in ends) and ends[0] < ends[1]
+        if not ordered or (log and ends[0] <= 0):
             raise InputError(
                 f"search: expected LOW:HIGH or log:LOW:HIGH (LOW below HIGH, above 0 for log), got {value!r}"
             )
