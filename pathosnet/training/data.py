@@ -9,8 +9,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from pathosnet.errors import InputError
 from pathosnet.models import Inputs
 
 
@@ -87,30 +88,49 @@ def collate(items: Sequence[tuple[Mapping[str, Tensor], Tensor]]) -> Batch:
     return Batch(inputs, torch.stack([target for _, target in items]))
 
 
-class EpochShuffle(Sampler[int]):
+class EpochShuffle(DistributedSampler[int]):
     """A random order that depends on the seed and the epoch alone, so that a run which is continued sees the same.
 
+    Several processes share one order; where it does not divide evenly, its beginning is repeated, as in PyTorch's.
+
     Args:
-        size: of the dataset.
+        dataset: to be shuffled.
+        num_replicas: number of processes.
+        rank: of this process.
         seed: of all epochs.
         epoch: the first; Lightning sets the following ones.
     """
 
-    def __init__(self, size: int, seed: int = 0, epoch: int = 0) -> None:
-        self.size = size
-        self.seed = seed
-        self.epoch = epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the order of an epoch."""
+    def __init__(
+        self, dataset: FeatureDataset, num_replicas: int = 1, rank: int = 0, seed: int = 0, epoch: int = 0
+    ) -> None:
+        super().__init__(dataset, num_replicas, rank, seed=seed)
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng((self.seed, self.epoch))
-        return iter(generator.permutation(self.size).tolist())
+        order = np.resize(generator.permutation(len(self.dataset)), self.total_size)  # type: ignore[arg-type]
+        return iter(order[self.rank :: self.num_replicas].tolist())
+
+
+class EachOnce(DistributedSampler[int]):
+    """Every utterance in one process, once: figures are those of a single process, whatever the number of them.
+
+    Args:
+        dataset: to be taken in order.
+        num_replicas: number of processes.
+        rank: of this process.
+    """
+
+    def __init__(self, dataset: FeatureDataset, num_replicas: int = 1, rank: int = 0) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=False)
+        self.positions = range(rank, len(dataset), num_replicas)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions)
 
     def __len__(self) -> int:
-        return self.size
+        return len(self.positions)
 
 
 class EmotionDataModule(pl.LightningDataModule):
@@ -156,6 +176,16 @@ class EmotionDataModule(pl.LightningDataModule):
         table = self.tables[part]
         if table is None:
             raise ValueError(f"expected a table for the {part} part, got None")
-        sampler = EpochShuffle(len(table), self.seed, self.first_epoch) if shuffle else None
+        dataset = FeatureDataset(table)
+        processes, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        if len(table) < processes:
+            raise InputError(
+                f"the {part} part has {len(table)} utterances, fewer than the {processes} processes; use less"
+            )
+        sampler = (
+            EpochShuffle(dataset, processes, rank, self.seed, self.first_epoch)
+            if shuffle
+            else EachOnce(dataset, processes, rank)
+        )
         # The features are in memory already: worker processes would only copy them.
-        return DataLoader(FeatureDataset(table), self.batch_size, sampler=sampler, collate_fn=collate)
+        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=collate)

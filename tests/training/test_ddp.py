@@ -1,0 +1,69 @@
+"""Two processes on the CPU, joined by gloo."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from making import make_corpus, read_rows
+
+from pathosnet.experiment import evaluate
+from pathosnet.training.data import EachOnce, EpochShuffle, FeatureDataset, FeatureTable
+
+OPTIONS = ["--epochs=3", "--audio-width=8", "--text-width=4", "--batch-size=4", "--progress=false", "--num-folds=4"]
+TWO = ["--accelerator=cpu", "--devices=2", "--strategy=ddp"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """28 utterances: 7 are tested, 4 validate."""
+    return make_corpus(tmp_path_factory.mktemp("corpus"), per_class=7)
+
+
+def run(*arguments: str) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pathosnet", *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_processes_measure_what_one_does(corpus, tmp_path):
+    """The test part and the validation part are of odd size: a repeated utterance would change their figures."""
+    out = tmp_path / "run"
+    run("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24")
+    described = json.loads((out / "run.json").read_text())
+    assert (described["split"]["validation"], described["split"]["test"]) == (5, 7)
+    (stage,) = described["stages"]
+    validation, _ = evaluate(out, corpus, "validation", progress=False)
+    assert stage["best"]["val_accuracy"] == pytest.approx(validation.accuracy, abs=1e-6)
+    assert stage["best"]["val_uar"] == pytest.approx(validation.uar, abs=1e-6)
+    tested, _ = evaluate(out, corpus, "test", progress=False)
+    assert json.loads((out / "metrics.json").read_text())["confusion"] == tested.confusion
+    assert len(read_rows(out / "predictions.csv")) == 7
+
+
+def test_cross_validation_in_two_processes(corpus, tmp_path):
+    out = tmp_path / "cv"
+    run("cross-validate", str(corpus), "--out", str(out), *OPTIONS, *TWO)
+    rows = sorted(int(row["row"]) for row in read_rows(out / "predictions.csv"))
+    assert rows == list(range(2, 30))
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_every_utterance_is_in_one_process(size):
+    dataset = FeatureDataset(FeatureTable({}, [0] * size))
+    parts = [list(EachOnce(dataset, 3, rank)) for rank in range(3)]
+    assert sorted(i for part in parts for i in part) == list(range(size))
+    assert [len(EachOnce(dataset, 3, rank)) for rank in range(3)] == list(map(len, parts))
+
+
+def test_processes_share_an_epoch_of_training():
+    dataset = FeatureDataset(FeatureTable({}, [0] * 7))
+    one = list(EpochShuffle(dataset, seed=4, epoch=2))
+    assert sorted(one) == list(range(7))
+    two = [list(EpochShuffle(dataset, 2, rank, seed=4, epoch=2)) for rank in range(2)]
+    assert len(two[0]) == len(two[1]) == 4
+    assert [i for pair in zip(*two, strict=True) for i in pair] == [*one, one[0]]
