@@ -1,0 +1,49 @@
+"""How much figures depend on which utterances, or speakers, happened to be tested."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+NUM_RESAMPLES = 1000
+LEVEL = 0.95
+
+
+def resample_counts(groups: Sequence[object], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Draws groups with replacement, and says how often each utterance was drawn.
+
+    Args:
+        groups: of each utterance, such as its speaker; all different to draw utterances one by one.
+        num_resamples: number of drawings.
+        seed: of the drawings.
+
+    Returns:
+        ``(num_resamples, utterances)``.
+    """
+    _, numbers = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
+    size = int(numbers.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=num_resamples)
+    return drawn[:, numbers]
+
+
+def bootstrap_figures(truth: np.ndarray, right: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Computes accuracy and UAR of every resample.
+
+    Args:
+        truth: label numbers, ``(utterances,)``.
+        right: whether each prediction is right, or how often over several seeds, in [0, 1], ``(utterances,)``.
+        counts: see ``resample_counts``.
+
+    Returns:
+        ``accuracy`` and ``uar``, each ``(num_resamples,)``; the UAR over the classes that were drawn.
+    """
+    of_class = np.eye(int(truth.max()) + 1)[truth]
+    hits = counts @ (of_class * right[:, None])
+    support = counts @ of_class
+    with np.errstate(invalid="ignore"):
+        return {"accuracy": hits.sum(axis=1) / support.sum(axis=1), "uar": np.nanmean(hits / support, axis=1)}
+
+
+def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Returns the percentiles between which the share ``level`` of the values lies."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,79 @@
+"""The paper's Table 2 as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from pathosnet.evaluation.aggregation import PAPER_METRICS, Row
+
+HEADER = ("corpus", "utterances", "Acc.", "Prec.", "Rec.", "F1", "AUC", "UAR")
+UNDEFINED = "–"
+_TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX_SPECIAL["\\"] = r"\textbackslash{}"
+
+
+def percent(value: float | None) -> str:
+    """Shows a share as the paper does, in per cent with one decimal.
+
+    >>> percent(0.7704), percent(None)
+    ('77.0', '–')
+    """
+    return UNDEFINED if value is None else f"{100 * value:.1f}"
+
+
+def table_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Returns the cells beneath HEADER; the UAR comes with its standard deviation over folds."""
+    return [
+        (
+            row.name,
+            str(row.utterances),
+            *(percent(row.figures[metric]) for metric in PAPER_METRICS),
+            UNDEFINED if row.uar is None else percent(row.uar.mean) + _spread(row.uar.sd),
+        )
+        for row in rows
+    ]
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """Makes a Markdown table."""
+    lines = [HEADER, ("---", *("---:" for _ in HEADER[1:])), *table_cells(rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Makes CSV with full precision, an empty cell where a figure is not defined."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("corpus", "utterances", *PAPER_METRICS, "uar", "uar_sd"))
+    for row in rows:
+        spread = (None, None) if row.uar is None else (row.uar.mean, row.uar.sd)
+        values = (*(row.figures[metric] for metric in PAPER_METRICS), *spread)
+        writer.writerow((row.name, row.utterances, *("" if value is None else f"{value:.6f}" for value in values)))
+    return text.getvalue()
+
+
+def to_latex(rows: Sequence[Row]) -> str:
+    """Makes a LaTeX tabular that needs no package."""
+    lines = [" & ".join(HEADER) + r" \\ \hline"]
+    lines += [" & ".join(_escaped(cell) for cell in cells) + r" \\" for cells in table_cells(rows)]
+    body = "\n".join(lines)
+    return f"\\begin{{tabular}}{{l{'r' * (len(HEADER) - 1)}}}\n\\hline\n{body}\n\\hline\n\\end{{tabular}}\n"
+
+
+def to_text(rows: Sequence[Row]) -> str:
+    """Makes a table for a terminal."""
+    lines = [HEADER, *table_cells(rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    )
+
+
+def _spread(sd: float | None) -> str:
+    return "" if sd is None else f" ± {percent(sd)}"
+
+
+def _escaped(cell: str) -> str:
+    text = "".join(_TEX_SPECIAL.get(c, c) for c in cell)
+    return text.replace("±", r"$\pm$").replace("–", "--")
