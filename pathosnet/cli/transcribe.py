@@ -62,6 +62,6 @@ def run(options: Namespace) -> None:
         print(f"{options.corpus}, row {failure.row}: {' '.join(failure.error.split())}", file=sys.stderr)
     if done.failures:
         raise InputError(
-            f"{len(done.failures)} recordings could not be transcribed and have no text in {done.out}; "
+            f"{len(done.failures)} of {done.rows} recordings could not be transcribed and have no text in {done.out}; "
             "the same command with --overwrite tries them again"
         )
