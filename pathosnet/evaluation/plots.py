@@ -149,5 +149,6 @@ def plot_panels(panels: Sequence[Panel], path: str | Path, chance: float | None 
         label: handle for axes in columns for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     names = sorted(handles, key=lambda name: name not in panels[0].curves)  # the curves come first
-    figure.legend([handles[name] for name in names], names, loc="outside upper center", ncols=len(names), frameon=False)
+    ncols = len(names) if len(panels) > 1 else 3  # as many as there is room for
+    figure.legend([handles[name] for name in names], names, loc="outside upper center", ncols=ncols, frameon=False)
     figure.savefig(path, dpi=150)

@@ -78,8 +78,13 @@ def test_panels_show_their_axes_curves_and_references(tmp_path):
         assert texts.count(entry) == 1  # one legend for all panels
 
 
-def test_single_panel_is_a_picture(tmp_path):
-    plot_panels([Panel("", ["clean"], {"UAR": [0.5]}, {"UAR": [0.0]}, {})], tmp_path / "panel.png")
-    height, width, _ = matplotlib.image.imread(tmp_path / "panel.png").shape
-    assert 500 <= height <= 2000
-    assert 500 <= width <= 2000
+@pytest.mark.parametrize("positions", [([0.0, 0.5],), ([0.0, 0.5], ["clean", "telephone"])])
+def test_legend_fits_into_the_picture(tmp_path, positions):
+    curves = {"accuracy": [0.7, 0.5], "UAR": [0.6, 0.4]}
+    references = {"accuracy": 0.7, "UAR": 0.6}
+    bars = {"accuracy": [0.0, 0.0], "UAR": [0.0, 0.0]}
+    panels = [Panel("axis", where, curves, bars, references) for where in positions]
+    plot_panels(panels, tmp_path / "panels.png", chance=0.25)
+    image = matplotlib.image.imread(tmp_path / "panels.png")
+    assert (image[:, [0, -1]] == 1.0).all()  # nothing reaches the edges
+    assert (image[[0, -1]] == 1.0).all()
