@@ -101,7 +101,7 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     Returns:
         ``(ceil(samples · sample_rate / rate),)``.
     """
-    functional = _torchaudio_functional()
+    functional = torchaudio_functional()
     resampled: Tensor = functional.resample(
         waveform,
         rate,
@@ -114,7 +114,12 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     return resampled
 
 
-def _torchaudio_functional() -> Any:
+def torchaudio_functional() -> Any:
+    """Imports ``torchaudio.functional``.
+
+    Raises:
+        InputError: torchaudio does not fit beside this torch.
+    """
     try:
         import torchaudio.functional
     except Exception as error:  # a mismatched pair raises ImportError, OSError or RuntimeError, by platform

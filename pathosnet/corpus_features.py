@@ -72,6 +72,7 @@ def extract_features(
     text: TextEmbedder | None,
     progress: bool = True,
     positions: Sequence[int] | None = None,
+    change: Callable[[Tensor, int], Tensor] | None = None,
 ) -> FeatureTable:
     """Extracts the features of a corpus' utterances.
 
@@ -81,17 +82,19 @@ def extract_features(
         text: embeds the transcripts; None for no text.
         progress: show a progress bar.
         positions: of the utterances; all if None.
+        change: makes another recording of a waveform ``(samples,)`` and its utterance's position.
 
     Raises:
         InputError: a recording cannot be used; it names file and row.
     """
     positions = range(len(corpus)) if positions is None else positions
     sequences: dict[str, list[Tensor]] = {name: [] for name in (*extractors, *([TEXT] if text is not None else []))}
-    for utterance in _with_progress(
-        [corpus.utterances[i] for i in positions], "features", progress and bool(extractors)
-    ):
+    utterances = [corpus.utterances[i] for i in positions]
+    shown = _with_progress(utterances, "features", progress and bool(extractors))
+    for position, utterance in zip(positions, shown, strict=True):
         if extractors:
             waveform = _load(utterance)
+            waveform = waveform if change is None else change(waveform, position)
             for name, extractor in extractors.items():
                 sequences[name].append(extractor(waveform))
         if text is not None:

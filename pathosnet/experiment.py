@@ -243,7 +243,7 @@ def evaluate(
     if not (use_audio or use_text):
         raise InputError(f"{run}: nothing is left that this model reads; leave it its audio or its text")
     corpus = read_manifest(corpus_path, model.labels, parse_pairs(tuple(label), "--label"), drop_labels, use_audio)
-    positions, what = _choose_part(Path(run), corpus, part)
+    positions, what = choose_part(Path(run), corpus, part)
     table = extract_features(
         corpus,
         dict(model.acoustic.items()) if use_audio else {},  # type: ignore[arg-type]
@@ -278,7 +278,15 @@ def classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], ba
     return torch.cat(batches)
 
 
-def _choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], str]:
+def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], str]:
+    """Finds the utterances to evaluate a model on; see ``evaluate``.
+
+    Returns:
+        Their positions in the corpus, and a line that says which they are.
+
+    Raises:
+        InputError: the run knows no such part of this corpus.
+    """
     everything = range(len(corpus))
     split_path, run_path = run / SPLIT_FILE, run / RUN_FILE
     described = read_json(run_path) if split_path.is_file() and run_path.is_file() else None

@@ -46,6 +46,41 @@ def written_aside(target: str | Path, overwrite: bool = False, marker: str | Non
         raise
 
 
+@contextmanager
+def file_written_aside(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Gives a path beside ``target`` for a file that takes its name once the block has ended without an error.
+
+    Args:
+        target: the file to make.
+        overwrite: replace ``target`` if it is there already.
+
+    Raises:
+        InputError: ``target`` exists and may not be replaced, or its folder cannot be written to.
+    """
+    target = Path(target)
+    _check_file_replaceable(target, overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=f".{target.name}.partial-", dir=target.parent) as probe:
+            aside = Path(probe.name)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error}); choose another place") from error
+    try:
+        yield aside
+        _check_file_replaceable(target, overwrite)  # it may have appeared in the meantime
+        os.replace(aside, target)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _check_file_replaceable(target: Path, overwrite: bool) -> None:
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder, expected a file to write; choose another name")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; choose another file, or replace it with --overwrite")
+
+
 def _check_replaceable(target: Path, overwrite: bool, marker: str | None) -> None:
     if target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; choose another folder, or replace it with --overwrite")

@@ -35,7 +35,7 @@ from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
 
 QUICK = [f"--{name}={value}" for name, value in TINY.items()]  # --epochs=2 …
-COMMANDS = ("demo", "train", "evaluate", "predict")
+COMMANDS = ("demo", "train", "evaluate", "predict", "robustness", "transcribe")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pathosnet.errors import InputError
-from pathosnet.files import read_json, write_json, written_aside
+from pathosnet.files import file_written_aside, read_json, write_json, written_aside
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -169,3 +169,49 @@ def test_json_that_is_missing_or_damaged_is_an_error_that_names_it(tmp_path: Pat
         (tmp_path / "bad.json").write_bytes(content)
         with pytest.raises(InputError, match=r"bad\.json: is not valid JSON"):
             read_json(tmp_path / "bad.json")
+
+
+# Single files
+
+
+def test_a_file_appears_when_the_block_has_ended(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "table.csv"
+    with file_written_aside(target) as aside:
+        aside.write_text("new")
+        assert not target.exists()
+        assert aside.parent == target.parent, "another file system could not rename it"
+    assert contents(tmp_path) == {"deep/table.csv": "new"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_file_that_could_not_be_finished_leaves_the_old_one(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "table.csv").write_text("old")
+
+    def half() -> None:
+        with file_written_aside(tmp_path / "table.csv", overwrite=True) as aside:
+            aside.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        half()
+    assert contents(tmp_path) == {"table.csv": "old"}
+
+
+def test_a_file_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("old")
+    with (
+        pytest.raises(InputError, match=r"table.csv: exists already; .*--overwrite"),
+        file_written_aside(tmp_path / "table.csv"),
+    ):
+        raise AssertionError("the block must not be entered")
+    with file_written_aside(tmp_path / "table.csv", overwrite=True) as aside:
+        aside.write_text("new")
+    assert contents(tmp_path) == {"table.csv": "new"}
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="is a folder, expected a file to write"),
+        file_written_aside(tmp_path, overwrite=True),
+    ):
+        raise AssertionError("the block must not be entered")

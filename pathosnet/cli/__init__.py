@@ -9,7 +9,7 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
-from pathosnet.cli import compare, cross_validate, demo, evaluate, predict, train, tune
+from pathosnet.cli import compare, cross_validate, demo, evaluate, predict, robustness, train, transcribe, tune
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
 from pathosnet.presets import preset_path
@@ -23,6 +23,8 @@ COMMANDS: dict[str, ModuleType] = {
     "cross-validate": cross_validate,
     "compare": compare,
     "tune": tune,
+    "robustness": robustness,
+    "transcribe": transcribe,
 }
 
 

@@ -102,7 +102,7 @@ def read_manifest(
     dropped = {label.lower() for label in drop_labels}
     tables = {}
     for path in paths:
-        table = _read_rows(path, needs_audio)
+        table = read_table(path, ("audio", "emotion") if needs_audio else ("emotion",)).dicts()
         tables[path] = [(number, row) for number, row in table if row["emotion"].lower() not in dropped]
         if not tables[path]:
             raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
@@ -117,7 +117,31 @@ def read_manifest(
     return Corpus(paths, utterances, tuple(labels))
 
 
-def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]]:
+@dataclass(frozen=True)
+class Table:
+    """A CSV file's cells, stripped of the blanks around them."""
+
+    header: tuple[str, ...]
+    """As it is spelled."""
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    """Each with its number, counted from 1, which is the header."""
+
+    def dicts(self) -> list[tuple[int, dict[str, str]]]:
+        """Returns the rows with their columns' names in lower case."""
+        names = [name.lower() for name in self.header]
+        return [(number, dict(zip(names, cells, strict=True))) for number, cells in self.rows]
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Reads a manifest's cells, whatever they say.
+
+    Args:
+        path: a CSV file.
+        columns: that it must have.
+
+    Raises:
+        InputError: the file cannot be read, or is no table with these columns.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, strict=True))
@@ -130,7 +154,7 @@ def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]
     if not table:
         raise InputError(f"{path}: is empty; expected a header with the columns audio, emotion and, if known, text")
     header = [column.strip().lower() for column in table[0]]
-    for column in ("audio", "emotion") if needs_audio else ("emotion",):
+    for column in columns:
         if column not in header:
             hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
             raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
@@ -145,8 +169,8 @@ def _read_rows(path: Path, needs_audio: bool) -> list[tuple[int, dict[str, str]]
             raise InputError(
                 f"{path}, row {number}: expected {len(header)} cells, got {len(cells)}; quote texts that hold commas"
             )
-        rows.append((number, {column: cell.strip() for column, cell in zip(header, cells, strict=True)}))
-    return rows
+        rows.append((number, tuple(cell.strip() for cell in cells)))
+    return Table(tuple(column.strip() for column in table[0]), tuple(rows))
 
 
 def _labels_of(rows: Sequence[Mapping[str, str]], label_map: Mapping[str, str]) -> tuple[str, ...]:

@@ -3,5 +3,14 @@
 from pathosnet.evaluation.metrics import Metrics, measure
 from pathosnet.evaluation.plots import check_plot_path, plot_confusion_matrix
 from pathosnet.evaluation.predictions import Predictions
+from pathosnet.evaluation.word_errors import WordErrors, measure_word_errors
 
-__all__ = ["Metrics", "Predictions", "check_plot_path", "measure", "plot_confusion_matrix"]
+__all__ = [
+    "Metrics",
+    "Predictions",
+    "WordErrors",
+    "check_plot_path",
+    "measure",
+    "measure_word_errors",
+    "plot_confusion_matrix",
+]

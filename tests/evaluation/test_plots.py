@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pathosnet.evaluation import plot_confusion_matrix
+from pathosnet.evaluation.plots import Panel, plot_panels
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 CONFUSION = [[8, 1, 1, 0], [0, 5, 0, 5], [2, 0, 6, 2], [0, 0, 0, 0]]
@@ -59,3 +60,31 @@ def test_any_number_of_labels_is_drawn(tmp_path, labels):
 
 def test_labels_in_other_scripts_are_drawn_without_warnings(tmp_path):
     plot_confusion_matrix([[1, 0], [0, 1]], ("χαρά", "θυμός"), tmp_path / "confusion.png")
+
+
+def test_panels_show_their_axes_curves_and_references(tmp_path):
+    curves = {"accuracy": [0.7, 0.5], "UAR": [0.6, 0.4]}
+    bars = {"accuracy": [0.0, 0.1], "UAR": [0.0, 0.05]}
+    panels = [
+        Panel("word error rate", [0.0, 0.4], curves, bars, {"accuracy": 0.7}, as_percent=True),
+        Panel("SNR (dB)", [20.0, 0.0], curves, bars, {}, falling=True),
+        Panel("", ["clean", "telephone"], curves, bars, {}),
+    ]
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_panels(panels, tmp_path / "panels.svg", chance=0.25)
+    texts = ["".join(e.itertext()).strip() for e in ElementTree.parse(tmp_path / "panels.svg").iter(f"{SVG}text")]
+    assert {"word error rate", "SNR (dB)", "clean", "telephone", "40%", "20.0", "100%"} <= set(texts)
+    for entry in ("accuracy", "UAR", "accuracy, clean", "chance"):
+        assert texts.count(entry) == 1  # one legend for all panels
+
+
+@pytest.mark.parametrize("positions", [([0.0, 0.5],), ([0.0, 0.5], ["clean", "telephone"])])
+def test_legend_fits_into_the_picture(tmp_path, positions):
+    curves = {"accuracy": [0.7, 0.5], "UAR": [0.6, 0.4]}
+    references = {"accuracy": 0.7, "UAR": 0.6}
+    bars = {"accuracy": [0.0, 0.0], "UAR": [0.0, 0.0]}
+    panels = [Panel("axis", where, curves, bars, references) for where in positions]
+    plot_panels(panels, tmp_path / "panels.png", chance=0.25)
+    image = matplotlib.image.imread(tmp_path / "panels.png")
+    assert (image[:, [0, -1]] == 1.0).all()  # nothing reaches the edges
+    assert (image[[0, -1]] == 1.0).all()

@@ -1,0 +1,291 @@
+"""How much worse a model becomes with a speech recogniser's errors, with noise, and over the telephone."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from pathosnet import degradation
+from pathosnet.config import parse_pairs
+from pathosnet.corpora import Corpus, read_manifest
+from pathosnet.corpus_features import extract_features
+from pathosnet.errors import InputError
+from pathosnet.evaluation import measure, measure_word_errors
+from pathosnet.evaluation.plots import Panel, plot_panels
+from pathosnet.experiment import choose_part, classify, versions
+from pathosnet.extractors import AcousticExtractor
+from pathosnet.features import tokenize
+from pathosnet.files import write_json
+from pathosnet.recognizer import PathosNet
+from pathosnet.training import FeatureTable
+
+CLEAN, WORDS, NOISE, TELEPHONE = "clean", "words", "noise", "telephone"
+DEFAULT_WER = (0.0, 0.1, 0.2, 0.4, 0.6)
+DEFAULT_SNR = (40.0, 20.0, 10.0, 0.0)
+DEFAULT_SEEDS = (0, 1, 2)
+TABLE_FILE = "robustness.csv"
+PLOT_FILE = "robustness.png"
+REPORT_FILE = "robustness.json"
+COLUMNS = ("condition", "target", "reached", "accuracy", "accuracy_sd", "uar", "uar_sd", "utterances", "seeds")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A condition with one seed."""
+
+    seed: int
+    reached: float | None
+    accuracy: float
+    uar: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A condition, over its seeds. ``target`` and ``reached`` are word error rates, or signal-to-noise ratios in dB."""
+
+    condition: str
+    target: float | None
+    trials: tuple[Trial, ...]
+
+    @property
+    def reached(self) -> float | None:
+        """What was measured, the mean."""
+        found = [trial.reached for trial in self.trials if trial.reached is not None]
+        return float(np.mean(found)) if found else None
+
+    def mean(self, metric: str) -> float:
+        """Returns the mean of ``accuracy`` or ``uar``."""
+        return float(np.mean([getattr(trial, metric) for trial in self.trials]))
+
+    def sd(self, metric: str) -> float | None:
+        """Returns the standard deviation over the seeds; None for a single one."""
+        return (
+            float(np.std([getattr(trial, metric) for trial in self.trials], ddof=1)) if len(self.trials) > 1 else None
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the figures and the trials as JSON values."""
+        figures = {
+            name: value for m in ("accuracy", "uar") for name, value in ((m, self.mean(m)), (f"{m}_sd", self.sd(m)))
+        }
+        about = {"condition": self.condition, "target": self.target, "reached": self.reached}
+        return {**about, **figures, "trials": [asdict(trial) for trial in self.trials]}
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """A model's figures under every condition."""
+
+    model: str
+    corpus: str
+    what: str
+    """A line that says which utterances were measured."""
+    utterances: int
+    num_classes: int
+    points: tuple[Point, ...]
+    """The first is the clean one."""
+
+    def table(self) -> str:
+        """Returns a table for a person."""
+        lines = ["condition".ljust(16) + "reached".rjust(9) + "accuracy".rjust(16) + "UAR".rjust(16)]
+        for point in self.points:
+            name = point.condition
+            if point.target is not None:
+                name += f" {_shown_level(point.condition, point.target)}"
+            reached = "–" if point.reached is None else _shown_level(point.condition, point.reached, 1)
+            lines.append(name.ljust(16) + reached.rjust(9) + "".join(_shown(point, m) for m in ("accuracy", "uar")))
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON values."""
+        about = {"model": self.model, "corpus": self.corpus, "what": self.what, "utterances": self.utterances}
+        return {**about, "points": [point.to_dict() for point in self.points], "versions": versions()}
+
+    def write_into(self, folder: Path) -> None:
+        """Writes ``robustness.csv``, ``robustness.json`` and ``robustness.png`` into an existing folder."""
+        write_json(folder / REPORT_FILE, self.to_dict())
+        with (folder / TABLE_FILE).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            writer.writeheader()
+            for point in self.points:
+                writer.writerow({**point.to_dict(), "utterances": self.utterances, "seeds": len(point.trials)})
+        self.plot(folder / PLOT_FILE)
+
+    def plot(self, path: str | Path) -> None:
+        """Draws accuracy and UAR against what was reached; ``.png``, ``.svg`` or ``.pdf``."""
+        clean = self.points[0]
+        panels = []
+        for condition, label in ((WORDS, "word error rate"), (NOISE, "signal-to-noise ratio (dB)")):
+            points = sorted((p for p in self.points if p.condition == condition), key=lambda p: p.target or 0.0)
+            if points:
+                positions = [p.target if p.reached is None else p.reached for p in points]
+                panels.append(_panel(label, positions, points, clean))
+        calls = [point for point in self.points if point.condition == TELEPHONE]
+        if calls:
+            panels.append(_panel("", ["clean", "telephone"], [clean, *calls]))
+        plot_panels(panels, path, chance=1 / self.num_classes)
+
+
+def _shown_level(condition: str, level: float, digits: int = 0) -> str:
+    return f"{100 * level:.{digits}f}%" if condition == WORDS else f"{level:.{digits}f} dB"
+
+
+def _shown(point: Point, metric: str) -> str:
+    sd = point.sd(metric)
+    return (f"{point.mean(metric):.3f}" + (" " * 8 if sd is None else f" ± {sd:.3f}")).rjust(16)
+
+
+def _panel(label: str, positions: Sequence[Any], points: Sequence[Point], clean: Point | None = None) -> Panel:
+    names = {"accuracy": "accuracy", "UAR": "uar"}
+    return Panel(
+        label,
+        positions,
+        {shown: [p.mean(metric) for p in points] for shown, metric in names.items()},
+        {shown: [p.sd(metric) or 0.0 for p in points] for shown, metric in names.items()},
+        {shown: clean.mean(metric) for shown, metric in names.items()} if clean else {},
+        as_percent=label.startswith("word"),
+        falling=label.startswith("signal"),
+    )
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is measured: a model, and utterances with their clean features."""
+
+    model: PathosNet
+    corpus: Corpus
+    positions: Sequence[int]
+    extractors: dict[str, AcousticExtractor]
+    clean: FeatureTable
+    vocabulary: Mapping[str, Sequence[str]]
+    """Language → all words of the corpus, each as often as it occurs."""
+    progress: bool
+
+    def trial(self, seed: int, table: FeatureTable, reached: float | None = None) -> Trial:
+        """Measures the model on features."""
+        probabilities = classify(self.model, table, range(len(table))).numpy()
+        metrics = measure(table.targets.tolist(), probabilities, self.model.labels)
+        return Trial(seed, reached, metrics.accuracy, metrics.uar)
+
+    def with_word_errors(self, rate: float, seed: int) -> Trial:
+        """Measures with corrupted texts beside the clean voice."""
+        utterances = list(self.corpus.utterances)
+        for i in self.positions if rate else ():
+            said = utterances[i]
+            words = degradation.corrupt_words(
+                tokenize(said.text), rate, self.vocabulary[said.language], np.random.default_rng((seed, i))
+            )
+            utterances[i] = replace(said, text=" ".join(words))
+        errors = measure_word_errors(
+            [self.corpus.utterances[i].text for i in self.positions], [utterances[i].text for i in self.positions]
+        )
+        heard = replace(self.corpus, utterances=tuple(utterances))
+        table = extract_features(heard, {}, self.model.text, False, self.positions)
+        return self.trial(seed, self.clean.with_sequences(**table.sequences), errors.wer if errors else None)
+
+    def with_noise(self, snr_db: float, seed: int) -> Trial:
+        """Measures with noise on the voice beside the clean text."""
+        reached = []
+
+        def change(waveform: Tensor, position: int) -> Tensor:
+            noisy = degradation.add_white_noise(waveform, snr_db, np.random.default_rng((seed, position)))
+            reached.append(degradation.measure_snr(waveform, noisy))
+            return noisy
+
+        table = self._changed(change)
+        finite = [snr for snr in reached if np.isfinite(snr)]  # digital silence has none
+        return self.trial(seed, table, float(np.mean(finite)) if finite else None)
+
+    def over_the_telephone(self, seed: int) -> Trial:
+        """Measures with the bandwidth of a telephone beside the clean text."""
+        return self.trial(seed, self._changed(lambda waveform, _: degradation.telephone(waveform)))
+
+    def _changed(self, change: Callable[[Tensor, int], Tensor]) -> FeatureTable:
+        table = extract_features(self.corpus, self.extractors, None, self.progress, self.positions, change)
+        return self.clean.with_sequences(**table.sequences)
+
+
+def measure_robustness(
+    run: str | Path,
+    corpus_path: str | Path,
+    wer: Sequence[float] = (),
+    snr: Sequence[float] = (),
+    telephone: bool = False,
+    seeds: Sequence[int] = DEFAULT_SEEDS,
+    part: str = "auto",
+    label: Sequence[str] = (),
+    drop_labels: Sequence[str] = (),
+    progress: bool = True,
+) -> Robustness:
+    """Measures a saved model on a corpus whose texts or recordings are made worse, one at a time.
+
+    Errors and noise depend on the seed and the utterance, not on the rate: what is wrong at a lower rate is wrong at a
+    higher one, too.
+
+    Args:
+        run: folder of the run or the model.
+        corpus_path: the manifest.
+        wer: target word error rates, in [0, 1]; see ``corrupt_words``. Words come from all of the corpus' texts of the
+            utterance's language, as often as they occur there.
+        snr: signal-to-noise ratios in dB; see ``add_white_noise``.
+        telephone: whether to measure through a telephone; see ``degradation.telephone``.
+        seeds: of errors and noise.
+        part: see ``evaluate``.
+        label: see ``evaluate``.
+        drop_labels: see ``evaluate``.
+        progress: show progress bars.
+
+    If none of ``wer``, ``snr`` and ``telephone`` is given, all that the model reads is made worse, by default values.
+
+    Raises:
+        InputError: a file, a row or an option cannot be used.
+    """
+    _check(wer, seeds)
+    model = PathosNet.from_pretrained(run)
+    extractors: dict[str, AcousticExtractor] = dict(model.acoustic.items())  # type: ignore[arg-type]
+    if not (wer or snr or telephone):
+        wer = DEFAULT_WER if model.text is not None else ()
+        snr, telephone = (DEFAULT_SNR, True) if extractors else ((), False)
+    if wer and model.text is None:
+        raise InputError(f"{run}: reads no text, so that --wer does not apply to it; leave it out")
+    if (snr or telephone) and not extractors:
+        raise InputError(f"{run}: reads no audio, so that --snr and --telephone do not apply to it; leave them out")
+    corpus = read_manifest(
+        corpus_path, model.labels, parse_pairs(tuple(label), "--label"), drop_labels, bool(extractors)
+    )
+    positions, what = choose_part(Path(run), corpus, part)
+    if wer and not any(tokenize(corpus.utterances[i].text) for i in positions):
+        raise InputError(f"{corpus.title}: has no texts to make errors in; fill in the column 'text'")
+    clean = extract_features(corpus, extractors, model.text, progress, positions)
+    subject = _Subject(model, corpus, positions, extractors, clean, _vocabulary(corpus), progress)
+    points = [Point(CLEAN, None, (subject.trial(0, clean),))]
+    conditions: list[tuple[str, float | None, Callable[[int], Trial]]] = [
+        *((WORDS, rate, lambda seed, rate=rate: subject.with_word_errors(rate, seed)) for rate in wer),
+        *((NOISE, level, lambda seed, level=level: subject.with_noise(level, seed)) for level in snr),
+    ]
+    shown = tqdm(conditions, desc="conditions", leave=False, disable=None if progress else True)
+    points += [Point(name, target, tuple(run_it(seed) for seed in seeds)) for name, target, run_it in shown]
+    if telephone:
+        points.append(Point(TELEPHONE, None, (subject.over_the_telephone(0),)))
+    return Robustness(str(run), corpus.title, what, len(positions), len(model.labels), tuple(points))
+
+
+def _check(wer: Sequence[float], seeds: Sequence[int]) -> None:
+    for rate in wer:
+        if not 0 <= rate <= 1:
+            raise InputError(f"wer: expected rates between 0 and 1, got {rate:g}; 0.2 is 20 %")
+    if not seeds or min(seeds) < 0:
+        raise InputError(f"seeds: expected at least one, none below 0, got {', '.join(map(str, seeds)) or 'none'}")
+
+
+def _vocabulary(corpus: Corpus) -> dict[str, list[str]]:
+    words: dict[str, list[str]] = defaultdict(list)
+    for utterance in corpus.utterances:
+        words[utterance.language] += tokenize(utterance.text)
+    return words

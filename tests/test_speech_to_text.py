@@ -1,0 +1,176 @@
+import json
+import shlex
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from making import RATE, tone, write_tone
+
+from pathosnet.errors import InputError
+from pathosnet.speech_to_text import CommandRecogniser, FunctionRecogniser, HuggingFaceTranscriber, open_recogniser
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_tone(tmp_path / "a clip {language}.wav")
+
+
+def command(code: str, *arguments: str) -> str:
+    """A command line that runs some Python."""
+    return " ".join([shlex.quote(sys.executable), "-c", shlex.quote(code), *arguments])
+
+
+# Commands
+
+
+def test_placeholders_are_filled_after_the_command_was_parted(clip):
+    recogniser = CommandRecogniser(command("import sys; print(sys.argv[1:])", "--lang={language}", "{audio}", "'a b'"))
+    assert recogniser(clip, "en; echo $HOME").strip() == str(["--lang=en; echo $HOME", str(clip), "a b"])
+
+
+def test_relative_paths_reach_the_program_as_absolute_ones(clip, monkeypatch):
+    monkeypatch.chdir(clip.parent)
+    path = clip.relative_to(clip.parent)
+    assert CommandRecogniser(command("import sys; print(sys.argv[1])", "{audio}"))(path, "").strip() == str(clip)
+
+
+def test_text_is_read_as_utf_8(clip):
+    recogniser = CommandRecogniser(command("import sys; sys.stdout.buffer.write('Καλημέρα'.encode())", "{audio}"))
+    assert recogniser(clip, "el") == "Καλημέρα"
+    with pytest.raises(InputError, match="printed what is not UTF-8"):
+        CommandRecogniser(command("import sys; sys.stdout.buffer.write(bytes([255]))", "{audio}"))(clip, "")
+
+
+def test_failing_program_is_an_error_with_its_last_line(clip):
+    recogniser = CommandRecogniser(
+        command("import sys; print('loading', file=sys.stderr); sys.exit('no memory')", "{audio}")
+    )
+    with pytest.raises(InputError, match=r"a clip .*failed with exit code 1: no memory"):
+        recogniser(clip, "en")
+
+
+def test_program_that_hangs_is_ended_with_all_it_started(clip):
+    sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(30)'])"
+    started = time.monotonic()
+    with pytest.raises(InputError, match=r"did not end within 0.5 s; raise --timeout"):
+        CommandRecogniser(command(sleeper, "{audio}"), timeout_seconds=0.5)(clip, "en")
+    assert time.monotonic() - started < 10
+
+
+def test_language_is_needed_only_if_the_command_asks_for_it(clip):
+    assert CommandRecogniser(command("print('yes')", "{audio}"))(clip, "").strip() == "yes"
+    recogniser = CommandRecogniser(command("print('yes')", "{audio}", "{language}"))
+    with pytest.raises(InputError, match="has no language, which the recogniser's command asks for"):
+        recogniser(clip, "")
+    with pytest.raises(InputError, match="expected a language such as en, got '--evil'"):
+        recogniser(clip, "--evil")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("whisper", "expected hf:MODEL, command:PROGRAM"),
+        ("hf:", "expected hf:MODEL, command:PROGRAM"),
+        ("command:no-such-program-here {audio}", "no such program: no-such-program-here"),
+        (f"command:{shlex.quote(sys.executable)} -V", r"expected \{audio\} somewhere in the command"),
+        ("command:python 'a {audio}", "cannot be parted into arguments"),
+        ("python:json", "expected python:MODULE:FUNCTION, got python:json"),
+        ("python:no_such_module_here:f", "python:no_such_module_here:f cannot be imported"),
+        ("python:json:no_such_function", "has no attribute 'no_such_function'"),
+        ("python:json:__name__", "is str, expected a function"),
+    ],
+)
+def test_recogniser_that_is_none(name, message):
+    with pytest.raises(InputError, match=message):
+        open_recogniser(name)
+
+
+# Functions
+
+
+def test_function_gets_samples_and_language(tmp_path):
+    path = write_tone(tmp_path / "clip.wav", seconds=0.5, rate=44_100)
+    given = []
+    FunctionRecogniser(lambda waveform, language: given.append((waveform, language)) or "")(path, "it")
+    ((waveform, language),) = given
+    assert isinstance(waveform, np.ndarray)
+    assert (waveform.shape, waveform.dtype, language) == ((RATE // 2,), np.float32, "it")
+
+
+def test_function_is_found_in_the_current_folder(tmp_path, clip, monkeypatch):
+    (tmp_path / "my_own_recogniser.py").write_text("def listen(waveform, language):\n    return f'{language} words'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert open_recogniser("python:my_own_recogniser:listen")(clip, "en") == "en words"
+
+
+def test_function_must_return_a_string(clip):
+    with pytest.raises(InputError, match="the recogniser returned NoneType, expected a string"):
+        FunctionRecogniser(lambda waveform, language: None)(clip, "en")
+
+
+# Hugging Face
+
+
+class StubPipeline:
+    """Answers like a pipeline, with what it was given."""
+
+    def __init__(self, model_type: str, **generation: object) -> None:
+        config = SimpleNamespace(model_type=model_type)
+        self.model = SimpleNamespace(config=config, generation_config=SimpleNamespace(**generation))
+
+    def __call__(self, inputs, **options):
+        return {"text": json.dumps([len(inputs["raw"]), inputs["sampling_rate"], options])}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "language", "expected"),
+    [
+        (StubPipeline("whisper", is_multilingual=True), "pt-BR", {"language": "pt", "task": "transcribe"}),
+        (StubPipeline("whisper", is_multilingual=True), "", None),
+        (StubPipeline("whisper", is_multilingual=False), "en", None),
+        (StubPipeline("wav2vec2"), "en", None),
+    ],
+)
+def test_language_is_passed_where_the_model_takes_it(pipeline, language, expected):
+    samples, rate, options = json.loads(HuggingFaceTranscriber(pipeline)(tone(0.5), language))
+    assert (samples, rate) == (RATE // 2, RATE)
+    assert options == ({} if expected is None else {"generate_kwargs": expected})
+
+
+def test_whisper_reads_long_recordings_window_by_window():
+    long = np.zeros(31 * RATE, np.float32)
+    assert json.loads(HuggingFaceTranscriber(StubPipeline("whisper"))(long, ""))[2] == {"return_timestamps": True}
+    assert json.loads(HuggingFaceTranscriber(StubPipeline("wav2vec2"))(long, ""))[2] == {}
+
+
+def test_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(InputError, match=r"hf:a/b: needs the transformers package; pip install 'pathosnet\[asr\]'"):
+        open_recogniser("hf:a/b")
+
+
+def test_pipeline_of_a_tiny_model(tmp_path, clip):
+    """A wav2vec 2.0 with random weights: its letters mean nothing, but they are those of the pipeline."""
+    transformers = pytest.importorskip("transformers")
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdef"]
+    (tmp_path / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
+    transformers.Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json")).save_pretrained(tmp_path / "model")
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "model")
+    sizes = {"conv_dim": (8, 8), "conv_stride": (5, 4), "conv_kernel": (10, 8), "num_conv_pos_embeddings": 4}
+    heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_conv_pos_embedding_groups": 2}
+    config = transformers.Wav2Vec2Config(
+        vocab_size=len(letters), hidden_size=8, intermediate_size=8, pad_token_id=0, **sizes, **heads
+    )
+    transformers.Wav2Vec2ForCTC(config).save_pretrained(tmp_path / "model")
+    text = open_recogniser(f"hf:{tmp_path / 'model'}")(clip, "en")
+    assert text
+    assert set(text) <= set("abcdef <unk>/s")
+
+
+def test_folder_without_a_model_is_an_error(tmp_path):
+    pytest.importorskip("transformers")
+    with pytest.raises(InputError, match="cannot be loaded as a speech recogniser"):
+        open_recogniser(f"hf:{tmp_path}")
