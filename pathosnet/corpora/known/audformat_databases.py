@@ -1,6 +1,7 @@
 """Databases in the audformat format (db.yaml and tables), as audb publishes them."""
 
 import importlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,27 +17,12 @@ TOLERANCE_SECONDS = 0.02
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
     if not (folder / "db.yaml").is_file():
         return
-    database = _load(folder)
     column = options.column or "emotion"
-    tables = [options.table] if options.table else None
-    try:
-        frame = database.get(column, ["speaker", *TEXTS], tables=tables)
+    with warnings.catch_warnings():  # audformat is behind pandas' deprecations
+        warnings.simplefilter("ignore", DeprecationWarning)
+        database = _load(folder)
+        frame, splits = _labels(database, column, options.table, folder)
         languages = database.get("language", strict=True)  # or else the speakers' mother tongues would be found
-        splits = {
-            file: SPLITS.get(split.type, "")
-            for name, split in database.splits.items()
-            for file in database.get(column, tables=tables, splits=[name]).index.get_level_values("file")
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{folder}: the emotions of column {column!r} cannot be told ({' '.join(str(error).split())}); choose a "
-            f"--table out of {', '.join(database.tables)}"
-        ) from error
-    if frame.empty:
-        raise InputError(
-            f"{folder}: has no column {column!r}; choose one of its schemes with --column: "
-            f"{', '.join(database.schemes) or 'none'}"
-        )
     spoken = _code(database.languages[0]) if len(database.languages) == 1 else ""
     for index, row in frame.iterrows():
         file = index[0] if isinstance(index, tuple) else index
@@ -69,6 +55,28 @@ def _load(folder: Path) -> Any:
         return audformat.Database.load(str(folder), load_data=True, verbose=False)
     except Exception as error:  # YAML, tables, schemes: whatever is broken about it
         raise InputError(f"{folder}: cannot be read as an audformat database ({error})") from error
+
+
+def _labels(database: Any, column: str, table: str, folder: Path) -> tuple[Any, dict[str, str]]:
+    """Returns a frame of emotions, speakers and texts; and file → part."""
+    tables = [table] if table else None
+    try:
+        frame = database.get(column, ["speaker", *TEXTS], tables=tables)
+        splits = {
+            file: SPLITS.get(split.type, "")
+            for name, split in database.splits.items()
+            for file in database.get(column, tables=tables, splits=[name]).index.get_level_values("file")
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{folder}: the emotions of column {column!r} cannot be told ({reason}); choose a --table out of "
+            f"{', '.join(database.tables)}"
+        ) from error
+    if frame.empty:
+        known = ", ".join(database.schemes) or "none"
+        raise InputError(f"{folder}: has no column {column!r}; choose one of its schemes with --column: {known}")
+    return frame, splits
 
 
 def _missing(value: Any) -> bool:
