@@ -36,7 +36,11 @@ def run(options: Namespace) -> None:
 
 
 def _list_parser() -> ArgumentParser:
-    parser = ArgumentParser(usage="pathosnet corpora list [--json]", exit_on_error=False)
+    parser = ArgumentParser(
+        usage="pathosnet corpora list [--json]",
+        exit_on_error=False,
+        description="Lists the corpora that have importers: languages, emotions, where people get them, what is expected.",
+    )
     parser.add_argument("--json", action="store_true", help="Print JSON.")
     return parser
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pathosnet.emotions import ALIASES
+from pathosnet.emotions import ALIASES, PAPER_EMOTIONS
 from pathosnet.errors import InputError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -131,8 +131,10 @@ class Import:
     notes: tuple[str, ...]
 
     def counts(self) -> dict[str, int]:
-        """Returns emotion → number of utterances, the most frequent first."""
-        return dict(Counter(utterance.emotion for utterance in self.utterances).most_common())
+        """Returns emotion → number of utterances, the paper's emotions first."""
+        counter = Counter(utterance.emotion for utterance in self.utterances)
+        order = [*PAPER_EMOTIONS, *sorted(set(counter) - set(PAPER_EMOTIONS))]
+        return {emotion: counter[emotion] for emotion in order if counter[emotion]}
 
 
 def import_corpus(
