@@ -39,7 +39,7 @@ def _list_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="pathosnet corpora list [--json]",
         exit_on_error=False,
-        description="Lists the corpora that have importers: languages, emotions, where people get them, what is expected.",
+        description="Lists the corpora that have importers: languages, emotions, where people get them, their layout.",
     )
     parser.add_argument("--json", action="store_true", help="Print JSON.")
     return parser
