@@ -49,18 +49,6 @@ def test_lightning_trainer(corpus):
     assert "val_uar" in run_example("lightning_trainer.py", corpus)
 
 
-def test_meld_to_manifest(tmp_path):
-    for part in ("train", "dev", "test"):
-        lines = ["Utterance,Speaker,Emotion", '"Oh, great!",Monica,joy']
-        (tmp_path / f"{part}_sent_emo.csv").write_text("\n".join(lines), encoding="utf-8")
-    run_example("meld_to_manifest.py", tmp_path, tmp_path / "meld.csv")
-    with (tmp_path / "meld.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["split"] for row in rows] == ["train", "dev", "test"]
-    assert rows[0]["text"] == "Oh, great!"
-    assert rows[0]["emotion"] == "joy"
-
-
 @pytest.mark.skipif(os.system("espeak-ng --version > /dev/null 2>&1") != 0, reason="espeak-ng is not installed")
 def test_make_demo_corpus_is_what_comes_with_the_package(tmp_path):
     run_example("make_demo_corpus.py", tmp_path / "demo")

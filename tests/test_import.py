@@ -26,6 +26,11 @@ def test_importing_the_package_loads_nothing_heavy():
     assert modules_after("import pathosnet; pathosnet.__version__") & set(HEAVY) == set()
 
 
+def test_importing_corpora_needs_no_torch():
+    loaded = modules_after("import pathosnet.corpora.importing, pathosnet.corpora.known, pathosnet.corpora.statistics")
+    assert loaded & {*HEAVY, "audformat", "pandas"} == set()
+
+
 def test_predicting_loads_no_lightning(tmp_path):
     network = EmotionNetwork({"logmel": 256, "text": 300}, 4)
     text = TextEmbedder({"*": HashedWords(300)})

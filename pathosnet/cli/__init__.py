@@ -1,4 +1,7 @@
-"""The command ``pathosnet``: one module a command, each with ``HELP``, ``make_parser`` and ``run``."""
+"""The command ``pathosnet``: one module a command, each with ``HELP``, ``make_parser`` and ``run``.
+
+One that consists of several (``pathosnet corpora import``) also has ``add_actions``.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
-from pathosnet.cli import compare, cross_validate, demo, evaluate, predict, robustness, train, transcribe, tune
+from pathosnet.cli import compare, corpora, cross_validate, demo, evaluate, predict, robustness, train, transcribe, tune
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
 from pathosnet.presets import preset_path
@@ -17,6 +20,7 @@ from pathosnet.presets import preset_path
 INPUT_ERROR = 2
 COMMANDS: dict[str, ModuleType] = {
     "demo": demo,
+    "corpora": corpora,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
@@ -40,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         options = build_parser().parse_args(_normalised(arguments, command))
         COMMANDS[options.subcommand].run(options[options.subcommand])
     except ArgumentError as error:
-        message = " ".join(str(error).split()).rstrip(".").replace(f" {command}.", " --")
+        message = " ".join(str(error).split()).rstrip(".").replace(f" {command}.", " --").replace(" --import.", " --")
         print(f"error: {message}; see pathosnet {command} --help".replace("  ", " "), file=sys.stderr)
         sys.exit(INPUT_ERROR)
     except InputError as error:
@@ -72,7 +76,10 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     commands = parser.add_subcommands(title="commands", metavar="COMMAND")
     for name, command in COMMANDS.items():
-        commands.add_subcommand(name, command.make_parser(), help=command.HELP)
+        own = command.make_parser()
+        commands.add_subcommand(name, own, help=command.HELP)
+        if hasattr(command, "add_actions"):
+            command.add_actions(own)
     return parser
 
 

@@ -1,0 +1,317 @@
+"""Turning a corpus, as its authors distribute it, into a manifest: the one interface of all importers."""
+
+import csv
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pathosnet.emotions import ALIASES, PAPER_EMOTIONS
+from pathosnet.errors import InputError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+"""A corpus that was converted keeps its names, but for the suffix."""
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ImportedUtterance:
+    """A row of the manifest. What the corpus does not say is empty; fields are columns, in this order."""
+
+    audio: Path | None
+    text: str = ""
+    emotion: str = ""
+    speaker: str = ""
+    session: str = ""
+    script: str = ""
+    language: str = ""
+    corpus: str = ""
+    split: str = ""
+    valence: str = ""
+    activation: str = ""
+    dominance: str = ""
+
+
+COLUMNS = tuple(ImportedUtterance.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a person can say about an import; an importer names those that only it understands."""
+
+    emotions: tuple[str, ...] = ()
+    """Emotions to keep; ``("all",)`` keeps every one; empty: the importer's default."""
+    label: Mapping[str, str] = field(default_factory=dict)
+    """The corpus' spelling → the emotion that is meant."""
+    happiness: str = ""
+    """IEMOCAP: what counts as happiness: ``exc`` (the paper's), ``hap`` or ``both``."""
+    clips: str = ""
+    """MELD: the folder of the extracted recordings."""
+    speakers: str = ""
+    """EmoFilm: the spreadsheet of its speakers, as CSV."""
+    pattern: str = ""
+    """How a corpus without an importer of its own names its files."""
+    language: str = ""
+    """Of a corpus that does not say it."""
+    table: str = ""
+    """audformat: the table to take the emotions from."""
+    column: str = ""
+    """audformat: the scheme or column of the emotions."""
+
+
+class Notes:
+    """What an import leaves out or finds strange: for a person, not an error."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def say(self, text: str) -> None:
+        """Adds a sentence."""
+        self._said.append(text)
+
+    def count(self, what: str, example: object) -> None:
+        """Counts one more of something; the first is the example."""
+        self._counts[what] += 1
+        self._examples.setdefault(what, str(example))
+
+    def lines(self) -> list[str]:
+        """Returns the sentences, then what was counted.
+
+        >>> notes = Notes()
+        >>> notes.count("not named like a01.wav", "b.wav")
+        >>> notes.lines()
+        ['1 not named like a01.wav: b.wav']
+        """
+        counted = [
+            f"{number} {what}: {self._examples[what]}{' …' if number > 1 else ''}"
+            for what, number in self._counts.items()
+        ]
+        return self._said + counted
+
+
+Reader = Callable[[Path, ImportOptions, Notes], Iterator[ImportedUtterance]]
+
+
+@dataclass(frozen=True)
+class CorpusImporter:
+    """A corpus: what it is, and how its folder is read."""
+
+    name: str
+    title: str
+    languages: tuple[str, ...]
+    emotions: tuple[str, ...]
+    """As the manifest has them."""
+    source: str
+    """Where people get it."""
+    layout: str
+    """What the folder is expected to hold, with an example."""
+    read: Reader
+    """Yields the utterances in the order of the files; emotions in any spelling that ``pathosnet.emotions`` knows."""
+    licence: str = ""
+    default_emotions: tuple[str, ...] = ()
+    """Those that are kept unless a person asks for others; empty: all."""
+    options: tuple[str, ...] = ()
+    """Options that this importer understands, besides those of every importer."""
+
+
+GENERAL_OPTIONS = ("emotions", "label")
+
+
+@dataclass(frozen=True)
+class Import:
+    """What has been imported."""
+
+    path: Path
+    utterances: tuple[ImportedUtterance, ...]
+    notes: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Returns emotion → number of utterances, the paper's emotions first."""
+        counter = Counter(utterance.emotion for utterance in self.utterances)
+        order = [*PAPER_EMOTIONS, *sorted(set(counter) - set(PAPER_EMOTIONS))]
+        return {emotion: counter[emotion] for emotion in order if counter[emotion]}
+
+
+def import_corpus(
+    importer: CorpusImporter,
+    folder: str | Path,
+    out: str | Path,
+    options: ImportOptions | None = None,
+    name: str = "",
+    overwrite: bool = False,
+) -> Import:
+    """Writes the manifest of a corpus.
+
+    Args:
+        importer: of the corpus.
+        folder: of the corpus.
+        out: CSV to write; its audio paths are relative to it.
+        options: see there.
+        name: of the corpus, for the column ``corpus``; the importer's, unless told otherwise.
+        overwrite: replace the CSV if it is there.
+
+    Raises:
+        InputError: the folder holds nothing of this corpus, an option is another corpus', or the file cannot be
+            written.
+    """
+    folder, out = Path(folder), Path(out)
+    options = options or ImportOptions()
+    _check_options(importer, options)
+    if out.exists() and not overwrite:
+        raise InputError(f"{out}: exists already; choose another file, or replace it with --overwrite")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: {'is a file' if folder.exists() else 'no such folder'}; expected {importer.layout}"
+        )
+    notes = Notes()
+    found = [_named(utterance, options, name or importer.name) for utterance in importer.read(folder, options, notes)]
+    if not found:
+        seen = "".join(f" ({line})" for line in notes.lines()[:2])
+        raise InputError(f"{folder}: holds nothing of {importer.title}{seen}; expected {importer.layout}")
+    kept = _of_emotions(found, options.emotions or importer.default_emotions, folder, notes)
+    write_manifest(out, kept)
+    return Import(out, tuple(kept), tuple(notes.lines()))
+
+
+def write_manifest(path: str | Path, utterances: Sequence[ImportedUtterance]) -> None:
+    """Writes utterances as a CSV, with the columns that any of them fills; the file appears whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = Path(path)
+    columns = [name for name in COLUMNS if any(getattr(utterance, name) for utterance in utterances)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent.resolve()
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=folder) as aside:
+            with (Path(aside) / path.name).open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(columns)
+                for utterance in utterances:
+                    row = {name: getattr(utterance, name) for name in columns}
+                    if utterance.audio is not None:
+                        row["audio"] = _relative(utterance.audio, folder)
+                    writer.writerow(row.values())
+            os.replace(Path(aside) / path.name, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another file") from error
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Returns the recordings beneath a folder, in the order of their names; hidden files are none."""
+    return sorted(path for path in visible_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """Yields the files beneath a folder, without the hidden ones (``._x.wav`` on disks that macOS has written to)."""
+    return (path for path in folder.rglob("*") if not path.name.startswith(".") and path.is_file())
+
+
+def named_files(
+    folder: Path, pattern: re.Pattern[str], example: str, notes: Notes, parts: int = 1
+) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Yields the recordings of a corpus whose names say everything.
+
+    Args:
+        folder: of the corpus; recordings may be at any depth.
+        pattern: of a name without its suffix; its groups tell the recordings apart. One whose groups were there already
+            (archives that hold themselves, two formats of one clip) is counted, and left out.
+        example: a name that fits, for the note about those that do not.
+        notes: where left out files are counted.
+        parts: so many last parts of the path are the name, joined by ``/``.
+    """
+    seen = set()
+    for path in audio_files(folder):
+        match = pattern.fullmatch("/".join((*path.absolute().parent.parts, path.stem)[-parts:]))
+        if match is None:
+            notes.count(f"not named like {example}", path.relative_to(folder))
+        elif match.groups() in seen:
+            notes.count("there already under the same name", path.relative_to(folder))
+        else:
+            seen.add(match.groups())
+            yield path, match
+
+
+def find_recording(stem: Path) -> Path | None:
+    """Returns the recording of this name without suffix, in whichever format it is there."""
+    candidates = (stem.with_name(stem.name + suffix) for suffix in AUDIO_SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_table(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
+    """Reads a corpus' own table.
+
+    Args:
+        path: of the file, in UTF-8.
+        columns: that it must have.
+        delimiter: between its cells.
+
+    Raises:
+        InputError: it cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter, restval="")
+            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a table in UTF-8 ({error})") from error
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(
+            f"{path}: expected the columns {', '.join(columns)}, got {', '.join(reader.fieldnames or ()) or 'none'}"
+        )
+    return rows
+
+
+def normal_emotion(spelling: str, label: Mapping[str, str] | None = None) -> str:
+    """Returns the library's name of an emotion, or the spelling in lower case if it has none.
+
+    >>> normal_emotion("Joy"), normal_emotion("W", {"w": "anger"}), normal_emotion("Pride")
+    ('happiness', 'anger', 'pride')
+    """
+    key = spelling.strip().lower()
+    key = {known.lower(): meant for known, meant in (label or {}).items()}.get(key, key).lower()
+    return ALIASES.get(key, key)
+
+
+def _check_options(importer: CorpusImporter, options: ImportOptions) -> None:
+    for name in ImportOptions.__dataclass_fields__:
+        if getattr(options, name) and name not in (*GENERAL_OPTIONS, *importer.options):
+            known = ", ".join(f"--{option}" for option in (*GENERAL_OPTIONS, *importer.options))
+            raise InputError(f"--{name}: {importer.title} has no such option, only {known}")
+
+
+def _named(utterance: ImportedUtterance, options: ImportOptions, corpus: str) -> ImportedUtterance:
+    known = {name: getattr(utterance, name) for name in COLUMNS}
+    known["emotion"] = normal_emotion(utterance.emotion, options.label)
+    known["corpus"] = utterance.corpus or corpus
+    return ImportedUtterance(**known)
+
+
+def _of_emotions(
+    found: Sequence[ImportedUtterance], wanted: Sequence[str], folder: Path, notes: Notes
+) -> list[ImportedUtterance]:
+    if not wanted or tuple(wanted) == (ALL,):
+        return list(found)
+    names = {normal_emotion(emotion) for emotion in wanted}
+    left = Counter(utterance.emotion for utterance in found if utterance.emotion not in names)
+    listed = ", ".join(f"{emotion} {number}" for emotion, number in left.most_common())
+    if len(found) == left.total():
+        raise InputError(f"{folder}: has none of the emotions {', '.join(wanted)}, only {listed}; see --emotions")
+    if left:
+        notes.say(f"other emotions are left out ({listed}); --emotions all keeps them")
+    return [utterance for utterance in found if utterance.emotion in names]
+
+
+def _relative(audio: Path, folder: Path) -> str:
+    audio = audio.parent.resolve() / audio.name  # the file itself may be a link to one of another name
+    try:
+        return Path(os.path.relpath(audio, folder)).as_posix()
+    except ValueError:  # on another drive
+        return str(audio)
