@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,10 +15,12 @@ import yaml
 
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
-from pathosnet.corpora.folds import write_folds
+from pathosnet.corpora.folds import describe_leak, describe_split, find_leak, write_folds
 from pathosnet.corpus_features import is_main_process
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Predictions
+from pathosnet.evaluation.results import Experiment, write_evaluation
+from pathosnet.evaluation.tables import to_text
 from pathosnet.experiment import (
     PREDICTIONS_FILE,
     RUN_FILE,
@@ -48,6 +51,8 @@ class CrossValidation:
     """Of all folds and seeds."""
     table: str
     """The paper's Table 2, for a person."""
+    leak: str
+    """How much of the test parts the training parts have seen, in words."""
 
 
 def cross_validate(
@@ -181,7 +186,41 @@ def _summarise(
     seeds: Sequence[int],
     command: str | None,
 ) -> CrossValidation:
-    folders = {(seed, k): _fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))}
-    predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders.values())
-    predictions.write(out / PREDICTIONS_FILE)
-    return CrossValidation(out, predictions, "")
+    folders = [_fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))]
+    predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders)
+    if not is_main_process():
+        return CrossValidation(out, predictions, "", "")
+    histories: dict[str, list[Any]] = defaultdict(list)
+    for folder in folders:
+        for stage in read_json(folder / RUN_FILE)["stages"]:
+            histories[stage["name"]].append(stage["history"])
+    leaks = [describe_leak(find_leak(corpus, split)) for split in splits]
+    experiment = Experiment(
+        predictions=predictions,
+        counts=count_classes(corpus),
+        guarantees=[describe_split(corpus, split) for split in splits],
+        leaks=leaks,
+        histories=histories,
+        config=read_json(out / EXPERIMENT_FILE)["run"],
+        versions=versions(),
+        command=command or "",
+    )
+    results = write_evaluation(out, experiment)
+    return CrossValidation(out, predictions, to_text(results.rows), _mean_leak(corpus, splits))
+
+
+def count_classes(corpus: Corpus) -> dict[str, dict[str, int]]:
+    """Counts the utterances of each class, by corpus and language."""
+    counts: dict[str, dict[str, int]] = {}
+    for utterance in corpus.utterances:
+        name = f"{utterance.corpus} ({utterance.language})" if utterance.language else utterance.corpus
+        counts.setdefault(name, dict.fromkeys(corpus.labels, 0))[utterance.emotion] += 1
+    return counts
+
+
+def _mean_leak(corpus: Corpus, splits: Sequence[Split]) -> str:
+    """Says how much of the test parts the training parts have seen, over all folds."""
+    total = Counter[str]()
+    for split in splits:
+        total.update(find_leak(corpus, split))
+    return f"{describe_leak(total)} (summed over {len(splits)} folds)"

@@ -58,4 +58,5 @@ def run(options: Namespace) -> None:
     result = cross_validate(corpora, out, config, numbers, keep_models, overwrite, command)
     if is_main_process():
         print(result.table)
-        print(f"\nreport: {result.folder / 'report.html'}")
+        print(f"\nleak:   {result.leak}")
+        print(f"report: {result.folder / 'report.html'}")

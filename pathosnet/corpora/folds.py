@@ -127,7 +127,7 @@ def find_leak(corpus: Corpus, split: Split) -> dict[str, int]:
     return leak
 
 
-def describe_leak(leak: dict[str, int]) -> str:
+def describe_leak(leak: Mapping[str, int]) -> str:
     """Says in words how much of the test part the training part has seen.
 
     >>> describe_leak({"test_speakers": 4, "test_speakers_in_training": 3})

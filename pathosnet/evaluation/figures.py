@@ -1,0 +1,134 @@
+"""The figures of a cross-validation: the paper's Figure 2, learning curves, reliability."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pathosnet.evaluation.aggregation import Row
+from pathosnet.evaluation.calibration import Reliability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVES = (("loss", ("train_loss", "val_loss")), ("share", ("val_accuracy", "val_uar")))
+COLOURS = {
+    "train_loss": ("tab:gray", "training"),
+    "val_loss": ("tab:blue", "validation"),
+    "val_accuracy": ("tab:orange", "accuracy"),
+    "val_uar": ("tab:green", "UAR"),
+}
+
+
+def plot_confusions(rows: Sequence[Row], labels: Sequence[str], paths: Sequence[str | Path]) -> None:
+    """Draws a confusion matrix for each row: shares of the true class, averaged over the folds.
+
+    Args:
+        rows: see ``aggregate``.
+        labels: names of the classes.
+        paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
+    """
+    columns = min(len(rows), 3)
+    lines = math.ceil(len(rows) / columns)
+    size = 1.5 + 0.55 * len(labels)
+    figure = _figure(columns * size + 0.8, lines * (size + 0.3))
+    panels = figure.subplots(lines, columns, squeeze=False)
+    for axes, row in zip(panels.flat, rows, strict=False):
+        shares = np.array([[np.nan if v is None else v for v in line] for line in row.confusion], dtype=float)
+        axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+        for (i, j), share in np.ndenumerate(shares):
+            shown = "–" if np.isnan(share) else f"{100 * share:.0f}"
+            colour = "white" if share > 0.55 else "black"
+            axes.text(j, i, shown, ha="center", va="center", fontsize=8, color=colour)
+        axes.set_title(f"{row.name}, {row.utterances} utterances", fontsize=9)
+        axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    for axes in panels.flat[len(rows) :]:
+        axes.set_axis_off()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("true", fontsize=8)
+    for axes in panels[-1]:
+        axes.set_xlabel("predicted", fontsize=8)
+    bar = figure.colorbar(
+        panels.flat[0].images[0], ax=panels, shrink=0.8 / lines, format=lambda share, _: f"{100 * share:.0f} %"
+    )
+    bar.set_label("share of the true class, mean of the folds", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    _save(figure, paths)
+
+
+def plot_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], paths: Sequence[str | Path]) -> None:
+    """Draws losses and validation figures by epoch: a faint line a fold, a bold one their mean.
+
+    Args:
+        histories: stage → for each fold, for each epoch: figure → value.
+        paths: pictures to write.
+    """
+    figure = _figure(3.4 * len(histories) + 0.6, 4.6)
+    panels = figure.subplots(2, len(histories), squeeze=False, sharey="row", sharex="col")
+    for column, (stage, folds) in zip(panels.T, histories.items(), strict=True):
+        for axes, (kind, names) in zip(column, CURVES, strict=True):
+            for name in names:
+                _draw_curves(axes, name, [[epoch[name] for epoch in fold] for fold in folds])
+            axes.grid(alpha=0.3)
+            axes.set_ylim(*((0.0, 1.0) if kind == "share" else (0.0, None)))
+        column[0].set_title(stage, fontsize=9)
+        column[1].set_xlabel("epoch", fontsize=8)
+    for axes, (kind, _) in zip(panels[:, 0], CURVES, strict=True):
+        axes.set_ylabel("loss" if kind == "loss" else "validation part", fontsize=8)
+        axes.legend(fontsize=8)
+    _save(figure, paths)
+
+
+def plot_reliability(reliability: Reliability, paths: Sequence[str | Path]) -> None:
+    """Draws how often predictions of each confidence are right, over how many there are.
+
+    Args:
+        reliability: see ``measure_reliability``.
+        paths: pictures to write.
+    """
+    figure = _figure(4.2, 4.6)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    edges = np.linspace(0, 1, len(reliability.counts) + 1)
+    some = reliability.counts > 0
+    width = edges[1]
+    upper.plot([0, 1], [0, 1], color="tab:gray", linestyle="--", label="confidence = accuracy")
+    upper.bar(edges[:-1][some], reliability.accuracy[some], width, align="edge", edgecolor="white", label="right")
+    upper.plot(reliability.confidence[some], reliability.accuracy[some], "o", color="tab:orange", markersize=4)
+    upper.set_ylabel("share that is right", fontsize=8)
+    upper.set_title(f"expected calibration error {reliability.expected_calibration_error:.3f}", fontsize=9)
+    upper.set_xlim(0, 1)
+    upper.set_ylim(0, 1)
+    upper.legend(fontsize=8)
+    lower.bar(edges[:-1], reliability.counts, width, align="edge", edgecolor="white", color="tab:gray")
+    lower.set_ylabel("predictions", fontsize=8)
+    lower.set_xlabel("probability of the predicted class", fontsize=8)
+    _save(figure, paths)
+
+
+def _draw_curves(axes: "Axes", name: str, folds: Sequence[Sequence[float]]) -> None:
+    longest = max(len(fold) for fold in folds)
+    values = np.full((len(folds), longest), np.nan)
+    for line, fold in zip(values, folds, strict=True):
+        line[: len(fold)] = fold
+        axes.plot(range(1, len(fold) + 1), fold, color=COLOURS[name][0], alpha=0.25, linewidth=0.8)
+    everywhere = ~np.isnan(values).any(axis=0)  # folds end early one by one: a mean over fewer would jump
+    mean = np.where(everywhere, values.mean(axis=0), np.nan)
+    axes.plot(range(1, longest + 1), mean, color=COLOURS[name][0], linewidth=1.8, label=COLOURS[name][1])
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: "Figure", paths: Sequence[str | Path]) -> None:
+    for path in paths:
+        figure.savefig(path, dpi=150)

@@ -1,0 +1,101 @@
+"""Everything that a cross-validation writes about its predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pathosnet.evaluation.aggregation import Row, aggregate
+from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
+from pathosnet.evaluation.calibration import Reliability, measure_reliability
+from pathosnet.evaluation.figures import plot_confusions, plot_curves, plot_reliability
+from pathosnet.evaluation.predictions import Predictions
+from pathosnet.evaluation.report import write_report
+from pathosnet.evaluation.tables import to_csv, to_latex, to_markdown
+from pathosnet.files import write_json
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was run, as the report shows it.
+
+    Args:
+        predictions: of all folds and seeds.
+        counts: corpus and language → label → number of utterances.
+        guarantees: what each fold keeps apart, in words.
+        leaks: how much of each test part its training part has seen, in words.
+        histories: stage → for each fold and seed, for each epoch: figure → value.
+        config: every option.
+        versions: package → version.
+        command: that made it.
+    """
+
+    predictions: Predictions
+    counts: Mapping[str, Mapping[str, int]]
+    guarantees: Sequence[str]
+    leaks: Sequence[str]
+    histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Figures of a cross-validation."""
+
+    rows: list[Row]
+    """By corpus and language, and cumulative."""
+    intervals: dict[str, dict[str, tuple[float, float]]]
+    """What is drawn again (``utterances``, ``speakers``) → ``accuracy``, ``uar`` → 95 % interval. The speakers' is
+    there only if all are known; it is the honest one for other people's voices."""
+    reliability: Reliability
+
+
+def measure_results(predictions: Predictions) -> Results:
+    """Computes all figures of a cross-validation's predictions."""
+    reliability = measure_reliability(predictions.truth, predictions.probabilities)
+    return Results(aggregate(predictions), _intervals(predictions), reliability)
+
+
+def write_evaluation(folder: Path, experiment: Experiment) -> Results:
+    """Writes predictions, metrics, tables, figures and the report into an existing folder."""
+    predictions = experiment.predictions
+    results = measure_results(predictions)
+    predictions.write(folder / "predictions.csv")
+    write_json(
+        folder / "metrics.json",
+        {
+            "rows": [asdict(row) for row in results.rows],
+            "intervals": results.intervals,
+            "expected_calibration_error": results.reliability.expected_calibration_error,
+            "labels": predictions.labels,
+        },
+    )
+    for suffix, write in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+        (folder / f"table2.{suffix}").write_text(write(results.rows), encoding="utf-8")
+    plot_confusions(results.rows, predictions.labels, _pictures(folder, "confusion"))
+    plot_curves(experiment.histories, _pictures(folder, "curves"))
+    plot_reliability(results.reliability, _pictures(folder, "reliability"))
+    write_report(folder, experiment, results)
+    return results
+
+
+def _pictures(folder: Path, name: str) -> list[Path]:
+    return [folder / f"{name}.png", folder / f"{name}.svg"]
+
+
+def _intervals(predictions: Predictions) -> dict[str, dict[str, tuple[float, float]]]:
+    """Resamples utterances, or speakers with all that they say; seeds of an utterance stay together."""
+    rows = predictions.rows
+    right = (predictions.predicted == predictions.truth).astype(float)
+    groups = {"utterances": [(row["manifest"], row["row"]) for row in rows]}
+    if all(row["speaker"] for row in rows):
+        groups["speakers"] = [(row["corpus"], row["speaker"]) for row in rows]
+    return {
+        name: {
+            metric: interval(values)
+            for metric, values in bootstrap_figures(predictions.truth, right, resample_counts(drawn)).items()
+        }
+        for name, drawn in groups.items()
+    }
