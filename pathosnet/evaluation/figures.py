@@ -9,6 +9,7 @@ import numpy as np
 
 from pathosnet.evaluation.aggregation import Row
 from pathosnet.evaluation.calibration import Reliability
+from pathosnet.evaluation.plots import DPI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,4 +132,4 @@ def _figure(width: float, height: float) -> "Figure":
 
 def _save(figure: "Figure", paths: Sequence[str | Path]) -> None:
     for path in paths:
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=DPI)

@@ -10,6 +10,7 @@ import numpy as np
 from pathosnet.errors import InputError
 
 SUFFIXES = (".png", ".svg", ".pdf")
+DPI = 150
 
 
 def check_plot_path(path: str | Path) -> None:
@@ -59,7 +60,7 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
     axes.set_ylabel("true")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}")
     bar.set_label("share of the true class")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:
@@ -83,7 +84,7 @@ def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:
     axes.set_xlabel("trial")
     axes.set_ylabel("validation loss")
     axes.legend()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=DPI)
 
 
 @dataclass(frozen=True)
@@ -151,4 +152,4 @@ def plot_panels(panels: Sequence[Panel], path: str | Path, chance: float | None 
     names = sorted(handles, key=lambda name: name not in panels[0].curves)  # the curves come first
     ncols = len(names) if len(panels) > 1 else 3  # as many as there is room for
     figure.legend([handles[name] for name in names], names, loc="outside upper center", ncols=ncols, frameon=False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=DPI)

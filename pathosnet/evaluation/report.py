@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pathosnet.evaluation.plots import DPI
 from pathosnet.evaluation.tables import HEADER, percent, table_cells
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ def _section(title: str, content: str) -> str:
 
 
 def _picture(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    content = path.read_bytes()
+    width = int.from_bytes(content[16:20], "big") * 96 // DPI  # in CSS' pixels: text in it is then as large as meant
+    data = base64.b64encode(content).decode("ascii")
     return (
-        f'<figure><img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
+        f'<figure><img alt="{_text(caption)}" width={width} src="data:image/png;base64,{data}">'
         f"<figcaption>{_text(caption)}</figcaption></figure>"
     )
 

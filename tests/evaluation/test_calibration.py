@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from making import make_predictions
+
+from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
+from pathosnet.evaluation.calibration import measure_reliability
+
+
+def test_error_of_a_hand_computed_case():
+    """Bins (0.4, 0.6] and (0.8, 1.0]: half of two right at 0.55, all of one right at 0.9."""
+    probabilities = np.array([[0.5, 0.5], [0.6, 0.4], [0.1, 0.9]])
+    found = measure_reliability(np.array([0, 1, 1]), probabilities, num_bins=5)
+    assert found.counts.tolist() == [0, 0, 2, 0, 1]
+    assert found.accuracy[[2, 4]].tolist() == [0.5, 1.0]
+    assert found.confidence[[2, 4]] == pytest.approx([0.55, 0.9])
+    assert found.expected_calibration_error == pytest.approx((2 * 0.05 + 0.1) / 3)
+
+
+def test_error_is_the_sum_over_bins():
+    predictions = make_predictions(per_group=400)
+    confidence = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.truth
+    expected = 0.0
+    for low in np.linspace(0, 1, 16)[:-1]:
+        chosen = (confidence > low) & (confidence <= low + 1 / 15)
+        if chosen.any():
+            expected += chosen.mean() * abs(confidence[chosen].mean() - right[chosen].mean())
+    found = measure_reliability(predictions.truth, predictions.probabilities)
+    assert found.expected_calibration_error == pytest.approx(expected, abs=1e-9)
+
+
+def test_certainty_that_is_right_has_no_error():
+    found = measure_reliability(np.array([0, 1]), np.eye(2))
+    assert found.expected_calibration_error == 0
+    assert found.counts[-1] == 2
+
+
+def test_groups_are_drawn_whole_and_as_many_as_there_are():
+    counts = resample_counts(["ann", "bob", "ann", "cid"], num_resamples=50)
+    assert counts.shape == (50, 4)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (counts == resample_counts(["ann", "bob", "ann", "cid"], num_resamples=50)).all()
+
+
+def test_resampled_figures_are_those_of_the_repeated_utterances():
+    generator = np.random.default_rng(0)
+    truth, right = generator.integers(3, size=40), generator.random(40) < 0.6
+    counts = resample_counts(range(40), num_resamples=5)
+    figures = bootstrap_figures(truth, right, counts)
+    for k in range(5):
+        repeated = np.repeat(np.arange(40), counts[k])
+        recalls = [right[repeated][truth[repeated] == label].mean() for label in np.unique(truth[repeated])]
+        assert figures["accuracy"][k] == pytest.approx(right[repeated].mean())
+        assert figures["uar"][k] == pytest.approx(np.mean(recalls))
+
+
+def test_interval_is_that_of_the_binomial_distribution():
+    """95 % of the shares of 400 drawings at 0.7 lie within 1.96 standard errors."""
+    right = np.arange(400) < 280
+    figures = bootstrap_figures(np.zeros(400, dtype=int), right, resample_counts(range(400), 4000))
+    error = np.sqrt(0.7 * 0.3 / 400)
+    assert interval(figures["accuracy"]) == pytest.approx((0.7 - 1.96 * error, 0.7 + 1.96 * error), abs=0.006)
+
+
+def test_speakers_that_differ_widen_the_interval():
+    speakers = [f"s{i % 8}" for i in range(400)]
+    right = np.array([i % 8 < 5 for i in range(400)])
+    widths = [
+        np.diff(interval(bootstrap_figures(np.zeros(400, dtype=int), right, resample_counts(groups))["accuracy"]))[0]
+        for groups in (range(400), speakers)
+    ]
+    assert widths[1] > 3 * widths[0]
