@@ -36,6 +36,7 @@ POSITIVE = (
     *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
     *("text_width", "audio_width", "logmel_stack", "window_frames", "hop_frames", "stft_hop", "top_db", "num_nodes"),
 )
+SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "column")
 ACOUSTIC_FEATURES = ("logmel", "vggish", "ghostvlad")
 
 
@@ -176,6 +177,8 @@ class TrainConfig:
             value = getattr(self, field_.name)
             if choices and value not in choices:
                 raise InputError(f"{field_.name}: expected {' or '.join(choices)}, got {value!r}")
+        if self.split not in SPLITS and not self.split.endswith(".csv"):
+            raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {self.split!r}")
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}: expected a number above 0, got {getattr(self, name)}")

@@ -778,3 +778,19 @@ def test_mistakes_of_the_library_are_not_hidden(run, corpus, monkeypatch):
 def test_debug_may_stand_behind_the_command(tmp_path):
     with pytest.raises(InputError):
         cli.main(["predict", str(tmp_path), "a.wav", "--debug"])
+
+
+@pytest.mark.parametrize("order", [("--epochs=1", "--preset", "offline"), ("--preset=offline", "--epochs=1")])
+def test_options_change_a_preset_wherever_they_stand(corpus, tmp_path, order):
+    small = ["--audio-width=4", "--text-width=4", "--accelerator=cpu", "--progress=false"]
+    cli.main(["train", str(corpus), "--out", str(tmp_path / "run"), *order, *small])
+    config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
+    assert (config["class_weights"], config["early_stopping_metric"]) == ("balanced", "uar")
+    assert config["epochs"] == 1
+
+
+def test_unknown_preset(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["train", "corpus.csv", "--out", "run", "--preset", "best"])
+    assert stopped.value.code == 2
+    assert "preset: expected authors-v2, baseline," in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pathosnet.config import SPLITS
 from pathosnet.corpora.manifest import Corpus, Utterance
 from pathosnet.errors import InputError
 
@@ -22,7 +23,6 @@ GROUPS: dict[str, Callable[[Utterance], str]] = {
     "script": lambda utterance: utterance.sentence,
 }
 """What can be kept apart → what an utterance has of it."""
-STRATEGIES = ("random", *GROUPS, "speaker+script", "column")
 _ABOUT = ("manifest", "row", "corpus", "audio", "emotion", "speaker", "script")
 AXIS_SHARE = 3
 """Of speakers and of sentences, one of so many parts is for validation where both are kept apart."""
@@ -78,8 +78,8 @@ def split_corpus(
         return _chosen(read_folds(strategy, corpus), fold, strategy)
     if strategy == "auto":
         strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
-    if strategy not in STRATEGIES:
-        raise InputError(f"split: expected auto, {', '.join(STRATEGIES)} or a .csv file of folds, got {strategy!r}")
+    if strategy not in SPLITS:
+        raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
     if sum(count > 0 for count in corpus.counts().values()) < 2:
         only = corpus.utterances[0].emotion
         raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
@@ -423,7 +423,7 @@ def _check_parts(corpus: Corpus, split: Split) -> None:
     for name in ("train", "validation"):
         if not split.parts()[name]:
             raise InputError(f"{corpus.title}: the {name} part is empty; expected utterances in it")
-    made_here = split.strategy in STRATEGIES and split.strategy != "column"
+    made_here = split.strategy in SPLITS and split.strategy != "column"
     if made_here and not split.test:
         raise InputError(f"{corpus.title}: the test part is empty; expected utterances in it")
     for name in ("train", "test") if made_here else ("train",):
