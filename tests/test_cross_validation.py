@@ -111,7 +111,7 @@ def test_interrupted_run_ends_as_if_it_had_not_been(corpus, tmp_path, monkeypatc
 
 
 def test_killed_process_goes_on_with_the_same_command(corpus, tmp_path):
-    """SIGKILL in the second fold, after a checkpoint."""
+    """SIGKILL in the third fold, after a checkpoint."""
     options = [
         "--num-folds=3",
         "--epochs=30",
@@ -126,7 +126,7 @@ def test_killed_process_goes_on_with_the_same_command(corpus, tmp_path):
         return [sys.executable, "-c", code, "cross-validate", str(corpus), "--out", str(tmp_path / out), *options]
 
     process = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    checkpoint = tmp_path / "killed" / "seed0" / "fold1.partial" / "checkpoints" / "logmel-1-branches.ckpt"
+    checkpoint = tmp_path / "killed" / "seed0" / "fold2.partial" / "checkpoints" / "logmel-1-branches.ckpt"
     while not checkpoint.exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -134,7 +134,7 @@ def test_killed_process_goes_on_with_the_same_command(corpus, tmp_path):
     process.wait()
     assert checkpoint.exists()
     subprocess.run(command("killed"), check=True, capture_output=True)
-    assert list((tmp_path / "killed" / "seed0" / "fold1" / "logs").glob("*-from-epoch-*"))
+    assert list((tmp_path / "killed" / "seed0" / "fold2" / "logs").glob("*-from-epoch-*"))
     subprocess.run(command("whole"), check=True, capture_output=True)
     assert (tmp_path / "killed" / "predictions.csv").read_bytes() == (
         tmp_path / "whole" / "predictions.csv"
