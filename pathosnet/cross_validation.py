@@ -1,17 +1,23 @@
 """Every fold of a cross-validation, then the aggregate; a run that was killed goes on where it was."""
 
 import hashlib
+import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from filelock import FileLock, Timeout
 
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
@@ -37,7 +43,10 @@ from pathosnet.files import read_json, write_json
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
 FOLDS_FILE = "folds.csv"
+OPENING = (FOLDS_FILE, CONFIG_FILE, f"{EXPERIMENT_FILE}.partial")
+"""What is there of a run that was only just begun."""
 CHECKPOINTS = "checkpoints"
+POLL_SECONDS = 2.0
 UNIMPORTANT = ("progress", "logger", "logger_options", "accelerator", "devices", "num_nodes", "strategy", "fold")
 """Options that a run may be continued with other values of."""
 
@@ -63,6 +72,7 @@ def cross_validate(
     keep_models: bool = False,
     overwrite: bool = False,
     command: str | None = None,
+    fold_workers: int = 1,
 ) -> CrossValidation:
     """Trains through all stages on every fold, tests on the fold that was held out, and reports.
 
@@ -78,6 +88,8 @@ def cross_validate(
         keep_models: keep every fold's model, not its predictions alone.
         overwrite: begin anew if the folder holds another run.
         command: for the report.
+        fold_workers: folds that are trained side by side, each in a process and, if there are GPUs, on one of its own.
+            Processes on other machines that call this with the same folder share the folds as well.
 
     Raises:
         InputError: a file, a row or an option cannot be used, or the folder holds another run.
@@ -89,28 +101,100 @@ def cross_validate(
     if not all(split.test for split in splits):
         raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
     _open_run(out, corpus, splits, config, seeds, overwrite)
-    _train_folds(out, corpora, corpus, splits, config, seeds, keep_models)
+    if fold_workers > 1 and _missing(out, splits, seeds):
+        _train_side_by_side(fold_workers, out, corpus, splits, config, seeds, keep_models)
+    _train_folds(out, corpus, splits, config, seeds, keep_models)
     return _summarise(out, corpus, splits, config, seeds, command)
 
 
 def _train_folds(
+    out: Path, corpus: Corpus, splits: Sequence[Split], config: TrainConfig, seeds: Sequence[int], keep_models: bool
+) -> None:
+    """Trains what is missing, and waits for what other processes are training."""
+    prepared: PreparedCorpus | None = None
+    while missing := _missing(out, splits, seeds):
+        claimed_any = False
+        for seed, k in missing:
+            folder = _fold_folder(out, seed, k)
+            with _claim(folder) as claimed:
+                if not claimed or folder.is_dir():
+                    continue
+                claimed_any = True
+                prepared = prepared or prepare(corpus, config)
+                said = _run_fold(folder, prepared, splits[k], replace(config, seed=seed, fold=k), keep_models)
+            if is_main_process():
+                print(f"seed {seed}, fold {k + 1} of {len(splits)}: {said}", file=sys.stderr)
+        if not is_main_process():
+            return  # it has followed the main process, which finds the folders in their places a moment later
+        if not claimed_any:
+            time.sleep(POLL_SECONDS)
+
+
+def _train_side_by_side(
+    workers: int,
     out: Path,
-    corpora: Sequence[str | Path],
     corpus: Corpus,
     splits: Sequence[Split],
     config: TrainConfig,
     seeds: Sequence[int],
-    keep_models: bool,
+    keep: bool,
 ) -> None:
-    missing = [(seed, k) for seed in seeds for k in range(len(splits)) if not _fold_folder(out, seed, k).is_dir()]
-    if not missing:
+    """Lets several processes share the folds, each on a device of its own if there are GPUs."""
+    missing = _missing(out, splits, seeds)
+    context = multiprocessing.get_context("spawn")
+    numbers = context.Queue()
+    workers = min(workers, len(missing))
+    for number in range(workers):
+        numbers.put(number)
+    arguments = (out, corpus, splits, replace(config, progress=False), seeds, keep)
+    with ProcessPoolExecutor(workers, context, _set_up_worker, (numbers, workers)) as pool:
+        for done in [pool.submit(_train_in_worker, *arguments) for _ in range(workers)]:
+            done.result()
+
+
+def _set_up_worker(numbers: "multiprocessing.Queue[int]", workers: int) -> None:
+    global _worker
+    _worker = numbers.get()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process: the first one speaks for all
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+
+
+_worker = 0
+
+
+def _train_in_worker(
+    out: Path, corpus: Corpus, splits: Sequence[Split], config: TrainConfig, seeds: Sequence[int], keep_models: bool
+) -> None:
+    gpus = torch.cuda.device_count() if config.accelerator in ("auto", "gpu", "cuda") else 0
+    devices = f"{_worker % gpus}," if gpus else "1"
+    _train_folds(out, corpus, splits, replace(config, devices=devices), seeds, keep_models)
+
+
+def _missing(out: Path, splits: Sequence[Split], seeds: Sequence[int]) -> list[tuple[int, int]]:
+    everything = [(seed, k) for seed in seeds for k in range(len(splits))]
+    return [(seed, k) for seed, k in everything if not _fold_folder(out, seed, k).is_dir()]
+
+
+@contextmanager
+def _claim(folder: Path) -> Iterator[bool]:
+    """Claims a fold among the processes that share the run's folder; the claim ends with its process, come what may.
+
+    Of the processes that train one fold together (DDP) the first claims it.
+    """
+    if not is_main_process():
+        yield True
         return
-    prepared = prepare(corpora, config)
-    for seed, k in missing:
-        fold_config = replace(config, seed=seed, fold=k)
-        said = _run_fold(_fold_folder(out, seed, k), prepared, splits[k], fold_config, keep_models)
-        if is_main_process():
-            print(f"seed {seed}, fold {k + 1} of {len(splits)}: {said}", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: TrainConfig, keep_models: bool) -> str:
@@ -122,17 +206,16 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     seconds = time.time() - started
     assert run.probabilities is not None
     predictions = Predictions.of(prepared.corpus, split.test, run.probabilities.numpy(), config.seed, config.fold)
-    if is_main_process():
-        if keep_models:
-            for name in ("text", "config.json", "model.safetensors"):  # of an interrupted attempt
-                shutil.rmtree(aside / name, ignore_errors=True)
-            run.model.save_into(aside)
-        metrics = write_results(aside, predictions)
-        write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds))
-        shutil.rmtree(aside / CHECKPOINTS)
-        os.rename(aside, folder)
-        return f"{metrics.summary()}, {seconds:.0f} s"
-    return ""
+    if not is_main_process():
+        return ""
+    if keep_models:
+        shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
+        run.model.save_into(aside)
+    metrics = write_results(aside, predictions)
+    write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds))
+    os.rename(aside, folder)
+    shutil.rmtree(folder / CHECKPOINTS)
+    return f"{metrics.summary()}, {seconds:.0f} s"
 
 
 def _fold_folder(out: Path, seed: int, fold: int) -> Path:
@@ -144,9 +227,10 @@ def _open_run(
 ) -> None:
     """Makes the run's folder, or makes sure that it holds the same run."""
     wanted = _identity(corpus, config)
-    if out.exists() and any(out.iterdir()):
-        if not (out / EXPERIMENT_FILE).is_file():
-            raise InputError(f"{out}: holds other things (no {EXPERIMENT_FILE}); choose another folder")
+    opened = (out / EXPERIMENT_FILE).is_file()
+    if not opened and out.exists() and not {path.name for path in out.iterdir()} <= set(OPENING):
+        raise InputError(f"{out}: holds other things (no {EXPERIMENT_FILE}); choose another folder")
+    if opened:
         differing = _differences(read_json(out / EXPERIMENT_FILE)["run"], wanted)
         if not differing:
             return
@@ -190,6 +274,8 @@ def _summarise(
     predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders)
     if not is_main_process():
         return CrossValidation(out, predictions, "", "")
+    for folder in folders:
+        folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
     histories: dict[str, list[Any]] = defaultdict(list)
     for folder in folders:
         for stage in read_json(folder / RUN_FILE)["stages"]:

@@ -75,13 +75,12 @@ class FoldRun:
     """Of the test part, ``(utterances, classes)``; None if there is none."""
 
 
-def prepare(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> PreparedCorpus:
-    """Reads manifests and extracts their features.
+def prepare(corpus: Corpus, config: TrainConfig) -> PreparedCorpus:
+    """Extracts the features of a corpus as the options say.
 
     Raises:
-        InputError: a file, a row or an option cannot be used.
+        InputError: a file or an option cannot be used.
     """
-    corpus = read_corpus(corpus_paths, config)
     text = build_text_embedder(config)
     extractors = build_extractors(config)
     return PreparedCorpus(corpus, extractors, text, extract_features(corpus, extractors, text, config.progress))
@@ -172,7 +171,7 @@ def train(
     corpus = read_corpus(corpus_path, config)
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
     with _output_folder(out, overwrite) as folder:
-        prepared = prepare(corpus_path, config)
+        prepared = prepare(corpus, config)
         run = train_fold(prepared, split, config, folder / "logs", logger)
         run.model.save_into(folder)
         metrics = None

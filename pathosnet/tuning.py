@@ -14,7 +14,7 @@ from pathosnet.config import TrainConfig
 from pathosnet.corpora import split_corpus
 from pathosnet.errors import InputError
 from pathosnet.evaluation.plots import plot_search
-from pathosnet.experiment import prepare, train_fold
+from pathosnet.experiment import prepare, read_corpus, train_fold
 
 try:
     import optuna
@@ -150,7 +150,7 @@ def tune(
     )
     if storage is None:  # machines that search together must not all try the same
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
-    prepared = prepare(corpora, config)
+    prepared = prepare(read_corpus(corpora, config), config)
     split = split_corpus(
         prepared.corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from making import make_corpus, read_rows, tiny_config
 
 from pathosnet import PathosNet
@@ -182,3 +183,29 @@ def test_several_corpora_are_tested_together(corpus, tmp_path):
         ("corpus",): 32,
         ("second",): 24,
     }
+
+
+# Side by side
+
+
+def test_processes_that_share_the_folds_find_what_one_finds(finished, corpus, tmp_path):
+    cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3), seeds=(0, 7), fold_workers=2)
+    assert (tmp_path / "cv" / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+    assert not list((tmp_path / "cv").rglob("*.lock"))
+
+
+def test_fold_that_another_process_has_claimed_is_waited_for(corpus, tmp_path, monkeypatch):
+    lock = FileLock(tmp_path / "cv" / "seed0" / "fold1.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True)
+    lock.acquire()
+    finished_before = []
+
+    def release(_: float) -> None:
+        finished_before.extend(sorted(path.name for path in (tmp_path / "cv" / "seed0").glob("fold?")))
+        lock.release()
+
+    monkeypatch.setattr("pathosnet.cross_validation.time.sleep", release)
+    monkeypatch.setattr("pathosnet.cross_validation.OPENING", ("seed0",))
+    cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3, epochs=1))
+    assert finished_before == ["fold0", "fold2"]
+    assert len(list((tmp_path / "cv" / "seed0").glob("fold?"))) == 3

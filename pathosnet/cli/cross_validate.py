@@ -30,6 +30,9 @@ def make_parser() -> ArgumentParser:
         "--seeds", type=Names, default=Names(), help="Train with each of these seeds, on the same folds."
     )
     parser.add_argument("--keep_models", action="store_true", help="Keep the model of every fold.")
+    parser.add_argument(
+        "--fold_workers", type=int, default=1, help="Folds to train side by side, one a GPU or process."
+    )
     parser.add_argument("--folds", type=str, help="The same as --split.")
     add_config_arguments(parser)
     parser.add_class_arguments(TrainConfig, None, skip={"fold"})
@@ -40,7 +43,7 @@ def run(options: Namespace) -> None:
     """Runs the command."""
     given = options.as_dict()
     corpora, out, overwrite, seeds = (given.pop(name) for name in ("corpora", "out", "overwrite", "seeds"))
-    keep_models, folds = given.pop("keep_models"), given.pop("folds")
+    keep_models, folds, fold_workers = (given.pop(name) for name in ("keep_models", "folds", "fold_workers"))
     del given["config"], given["preset"]
     if folds:
         given["split"] = folds
@@ -55,7 +58,7 @@ def run(options: Namespace) -> None:
 
     quieten_libraries()
     command = shlex.join(["pathosnet", *sys.argv[1:]])
-    result = cross_validate(corpora, out, config, numbers, keep_models, overwrite, command)
+    result = cross_validate(corpora, out, config, numbers, keep_models, overwrite, command, fold_workers)
     if is_main_process():
         print(result.table)
         print(f"\nleak:   {result.leak}")
