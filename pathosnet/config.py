@@ -73,7 +73,7 @@ class TrainConfig:
 
     extraction_precision: Literal["32", "bf16"] = "32"
     """In which VGGish and Thin ResNet-34 are computed, in training and in prediction: float32, or bfloat16, which is
-    faster on newer processors and changes the features by about a percent."""
+    faster on newer processors and changes the features by about half a percent."""
     workers: int | None = None
     """Processes that read recordings while features are extracted; 0 for none beside the main one, null for as many
     as suit the corpus and the machine."""

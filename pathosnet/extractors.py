@@ -48,8 +48,8 @@ class AcousticExtractor(nn.Module, ABC):
         self.feature_dim = feature_dim
         self.backbone = backbone
         self.precision = precision
-        if backbone is not None:
-            backbone.layers.dtype = torch.bfloat16 if precision == "bf16" else None
+        if backbone is not None and precision == "bf16":
+            backbone.layers.dtype = torch.bfloat16
 
     @abstractmethod
     def front_end(self, waveform: Tensor) -> Tensor:
