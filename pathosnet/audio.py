@@ -1,5 +1,6 @@
 """Waveforms: files and arrays of any rate, depth and number of channels become mono 16 kHz in [-1, 1]."""
 
+import functools
 import importlib.metadata
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from pathosnet.errors import InputError
 
 SAMPLE_RATE = 16_000
+BLOCK_SAMPLES = 1 << 22  # bounds the memory of a long recording
 MIN_SAMPLES = 400  # one 25 ms analysis window at 16 kHz: less holds no frame of any feature
 
 
@@ -34,13 +36,28 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Tensor:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is an empty file (0 bytes), expected audio; record or export it again")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, rate = _read_mono(path)
     except (soundfile.SoundFileError, RuntimeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise InputError(
             f"{path}: cannot be read as audio ({reason}); expected WAV, FLAC, OGG, MP3 or AIFF — convert it to WAV"
         ) from error
     return to_mono(samples, rate, sample_rate, name=str(path))
+
+
+def _read_mono(path: Path) -> tuple[np.ndarray, int]:
+    blocks = []
+    with soundfile.SoundFile(path) as file:
+        while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+            blocks.append(_mean_of_channels(block))
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), file.samplerate
+
+
+def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
+    if samples.shape[1] == 0:
+        return samples.sum(axis=1)
+    total = sum(samples.T[1:], samples.T[0])  # much faster than a mean over a short last axis
+    return np.asarray(total / samples.shape[1], dtype=samples.dtype) if samples.shape[1] > 1 else total
 
 
 def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str = "audio") -> Tensor:
@@ -77,7 +94,7 @@ def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str =
             f"{name}: expected floating-point samples in [-1, 1], or integers of 8, 16 or 32 bit, got {array.dtype}"
         )
     if array.ndim == 2:
-        array = array.mean(axis=1)
+        array = _mean_of_channels(array)
     if not np.isfinite(array).all():
         raise InputError(f"{name}: holds NaN or infinite samples; repair or leave out the recording")
     minimum = MIN_SAMPLES / SAMPLE_RATE
@@ -101,27 +118,41 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     Returns:
         ``(ceil(samples · sample_rate / rate),)``.
     """
-    functional = torchaudio_functional()
-    resampled: Tensor = functional.resample(
-        waveform,
+    resampler = _resampler(rate, sample_rate)
+    context = rate * -(-resampler.width // rate)  # whole periods, so that every piece begins in the same phase
+    step = rate * max(1, BLOCK_SAMPLES // rate)
+    pieces = []
+    for start in range(0, len(waveform), step):
+        first, last = max(0, start - context), start + step + context
+        piece = resampler(waveform[first:last])
+        skipped = (start - first) // rate * sample_rate
+        pieces.append(piece[skipped : skipped + step // rate * sample_rate])
+    return torch.cat(pieces)
+
+
+@functools.lru_cache(maxsize=8)
+def _resampler(rate: int, sample_rate: int) -> Any:
+    """Returns torchaudio's resampler, which keeps its filter."""
+    return import_torchaudio().transforms.Resample(
         rate,
         sample_rate,
         lowpass_filter_width=64,
         rolloff=0.9475937167399596,
         resampling_method="sinc_interp_kaiser",
         beta=14.769656459379492,
+        dtype=torch.float32,
     )
-    return resampled
 
 
-def torchaudio_functional() -> Any:
-    """Imports ``torchaudio.functional``.
+def import_torchaudio() -> Any:
+    """Imports torchaudio, with its functions and transforms.
 
     Raises:
         InputError: torchaudio does not fit beside this torch.
     """
     try:
         import torchaudio.functional
+        import torchaudio.transforms
     except Exception as error:  # a mismatched pair raises ImportError, OSError or RuntimeError, by platform
         try:
             torchaudio_version = importlib.metadata.version("torchaudio")
@@ -131,4 +162,4 @@ def torchaudio_functional() -> Any:
             f"torchaudio {torchaudio_version} cannot be imported beside torch {torch.__version__} ({error}); "
             "install a pair that was built together: pip install 'torch==2.11.*' 'torchaudio==2.11.*'"
         ) from error
-    return torchaudio.functional
+    return torchaudio

@@ -1,18 +1,16 @@
 """From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from pathosnet.audio import load_audio
 from pathosnet.config import HASHED, TrainConfig, parse_pairs
-from pathosnet.corpora import Corpus, Utterance
+from pathosnet.corpora import Corpus
 from pathosnet.errors import InputError
+from pathosnet.extraction import extract, naming_row
 from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
@@ -28,7 +26,9 @@ def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     """Makes the extractors that the options name, in their order, with the weights from their files."""
     makers: dict[str, Callable[[], AcousticExtractor]] = {
         "logmel": lambda: LogMelExtractor(config.logmel_stack),
-        "vggish": lambda: VGGishExtractor(load_vggish(str(config.vggish), config.vggish_output)),
+        "vggish": lambda: VGGishExtractor(
+            load_vggish(str(config.vggish), config.vggish_output), config.extraction_precision
+        ),
         "ghostvlad": lambda: GhostVLADExtractor(
             load_thin_resnet34(str(config.ghostvlad)),
             config.window_frames,
@@ -36,6 +36,7 @@ def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
             config.stft_hop,
             config.silence_removal,
             config.top_db,
+            config.extraction_precision,
         ),
     }
     return {name: makers[name]() for name in config.acoustic}
@@ -73,6 +74,7 @@ def extract_features(
     progress: bool = True,
     positions: Sequence[int] | None = None,
     change: Callable[[Tensor, int], Tensor] | None = None,
+    workers: int | None = None,
 ) -> FeatureTable:
     """Extracts the features of a corpus' utterances.
 
@@ -83,6 +85,7 @@ def extract_features(
         progress: show a progress bar.
         positions: of the utterances; all if None.
         change: makes another recording of a waveform ``(samples,)`` and its utterance's position.
+        workers: processes that read recordings; see ``extract``.
 
     Raises:
         InputError: a recording cannot be used; it names file and row.
@@ -90,15 +93,15 @@ def extract_features(
     positions = range(len(corpus)) if positions is None else positions
     sequences: dict[str, list[Tensor]] = {name: [] for name in (*extractors, *([TEXT] if text is not None else []))}
     utterances = [corpus.utterances[i] for i in positions]
-    shown = _with_progress(utterances, "features", progress and bool(extractors))
-    for position, utterance in zip(positions, shown, strict=True):
-        if extractors:
-            waveform = _load(utterance)
-            waveform = waveform if change is None else change(waveform, position)
-            for name, extractor in extractors.items():
-                sequences[name].append(extractor(waveform))
-        if text is not None:
-            with _naming_row(utterance):
+    if extractors:
+        shown = progress and is_main_process()
+        changed = None if change is None else lambda waveform, i: change(waveform, positions[i])
+        for _, found in extract(utterances, extractors, workers=workers, progress=shown, change=changed):
+            for name, sequence in found.items():
+                sequences[name].append(sequence)
+    if text is not None:
+        for utterance in utterances:
+            with naming_row(utterance):
                 sequences[TEXT].append(text.embed(utterance.text, utterance.language or None))
     targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
     return FeatureTable(sequences, targets)
@@ -110,26 +113,10 @@ def is_main_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in names)
 
 
-def _load(utterance: Utterance) -> Tensor:
-    assert utterance.audio is not None
-    with _naming_row(utterance):
-        return load_audio(utterance.audio)
-
-
-@contextmanager
-def _naming_row(utterance: Utterance) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{utterance.where}: {error}") from error
-
-
-def hidden_features(corpus: Corpus, extractor: AcousticExtractor, progress: bool) -> list[Tensor]:
+def hidden_features(
+    corpus: Corpus, extractor: AcousticExtractor, progress: bool, workers: int | None = None
+) -> list[Tensor]:
     """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
-    utterances = _with_progress(corpus.utterances, f"{extractor.name} below its unlocked layer", progress)
-    return [extractor.frozen_part(_load(utterance)) for utterance in utterances]
-
-
-def _with_progress(utterances: Sequence[Utterance], what: str, progress: bool) -> Iterator[Utterance]:
-    shown = None if progress and is_main_process() else True  # None: if there is a terminal to show it
-    yield from tqdm(utterances, desc=what, unit="utterance", leave=False, disable=shown)
+    title, shown = f"{extractor.name} below its unlocked layer", progress and is_main_process()
+    found = extract(corpus.utterances, {extractor.name: extractor}, "frozen", workers, shown, title)
+    return [sequences[extractor.name] for _, sequences in found]

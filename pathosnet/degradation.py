@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pathosnet.audio import SAMPLE_RATE, resample, torchaudio_functional
+from pathosnet.audio import SAMPLE_RATE, import_torchaudio, resample
 
 TELEPHONE_RATE = 8_000
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz, of ITU-T G.712
@@ -73,7 +73,7 @@ def add_white_noise(waveform: Tensor, snr_db: float, generator: np.random.Genera
         ``(samples,)``, not clipped.
     """
     noise = torch.from_numpy(generator.standard_normal(len(waveform), dtype=np.float32)).to(waveform.device)
-    noisy: Tensor = torchaudio_functional().add_noise(waveform, noise, waveform.new_tensor(snr_db))
+    noisy: Tensor = import_torchaudio().functional.add_noise(waveform, noise, waveform.new_tensor(snr_db))
     return noisy
 
 
@@ -94,7 +94,7 @@ def telephone(waveform: Tensor) -> Tensor:
     Returns:
         ``(samples,)`` at 16 kHz.
     """
-    functional = torchaudio_functional()
+    functional = import_torchaudio().functional
     low, high = TELEPHONE_BAND
     narrow = resample(waveform, SAMPLE_RATE, TELEPHONE_RATE)
     for q in BUTTERWORTH_4:

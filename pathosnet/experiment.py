@@ -83,7 +83,8 @@ def prepare(corpus: Corpus, config: TrainConfig) -> PreparedCorpus:
     """
     text = build_text_embedder(config)
     extractors = build_extractors(config)
-    return PreparedCorpus(corpus, extractors, text, extract_features(corpus, extractors, text, config.progress))
+    table = extract_features(corpus, extractors, text, config.progress, workers=config.workers)
+    return PreparedCorpus(corpus, extractors, text, table)
 
 
 def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> Corpus:
@@ -128,7 +129,7 @@ def train_fold(
         extractors,
         config,
         logs,
-        lambda extractor: hidden_features(corpus, extractor, config.progress),
+        lambda extractor: hidden_features(corpus, extractor, config.progress, config.workers),
         logger,
         checkpoints,
         callbacks,
@@ -138,7 +139,7 @@ def train_fold(
         return FoldRun(model, trained.stages, None)
     table, positions = prepared.table, list(split.test)
     if config.fine_tune and any(extractor.backbone is not None for extractor in extractors.values()):
-        table = extract_features(corpus, extractors, text, config.progress, split.test)
+        table = extract_features(corpus, extractors, text, config.progress, split.test, workers=config.workers)
         positions = list(range(len(split.test)))
     return FoldRun(model, trained.stages, classify(model, table, positions))
 

@@ -1,17 +1,31 @@
 """From a waveform to a sequence of acoustic features: a front end, a backbone if there is one, and the windows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.features import log_mel_examples, log_mel_frames, spectrogram_windows
+from pathosnet.features import (
+    log_mel_example_pieces,
+    log_mel_examples,
+    log_mel_frames,
+    spectrogram_window_pieces,
+    spectrogram_windows,
+)
 from pathosnet.features.log_mel import NUM_BANDS
 
-WINDOWS_AT_ONCE = 64  # bounds the memory of a long recording
+WINDOWS_AT_ONCE = (
+    256  # bounds the memory of a long recording; enough for the large dense layers to be worth their reading
+)
+SAMPLES_TOGETHER = 60 * 16_000  # of the recordings whose windows share batches
+
+Part = Literal["features", "frozen"]
+"""What to compute: the features, or what the backbone's unlocked layer reads."""
+Precision = Literal["32", "bf16"]
+"""Of a backbone's convolutions and large products: float32 or bfloat16."""
 
 
 class AcousticExtractor(nn.Module, ABC):
@@ -20,14 +34,22 @@ class AcousticExtractor(nn.Module, ABC):
     Args:
         feature_dim: length of a feature vector.
         backbone: the network between the front end and the features, if there is one.
+        precision: the backbone's, where nothing is learnt.
     """
 
     name: str
 
-    def __init__(self, feature_dim: int, backbone: VGGish | ThinResNet34 | None = None) -> None:
+    def __init__(
+        self, feature_dim: int, backbone: VGGish | ThinResNet34 | None = None, precision: Precision = "32"
+    ) -> None:
         super().__init__()
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision: expected {' or '.join(get_args(Precision))}, got {precision!r}")
         self.feature_dim = feature_dim
         self.backbone = backbone
+        self.precision = precision
+        if backbone is not None and precision == "bf16":
+            backbone.layers.dtype = torch.bfloat16
 
     @abstractmethod
     def front_end(self, waveform: Tensor) -> Tensor:
@@ -37,7 +59,10 @@ class AcousticExtractor(nn.Module, ABC):
     def config(self) -> dict[str, Any]:
         """Returns the constructor's arguments but for the backbone, as JSON values."""
 
-    @torch.no_grad()
+    def front_end_pieces(self, waveform: Tensor) -> Iterator[Tensor]:
+        """Yields what ``front_end`` returns, perhaps some windows at a time."""
+        yield self.front_end(waveform)
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Extracts features.
 
@@ -47,22 +72,44 @@ class AcousticExtractor(nn.Module, ABC):
         Returns:
             ``(time, feature_dim)``; no rows if the recording is too short for one.
         """
-        windows = self.front_end(waveform)
-        return self._in_pieces(windows, self.backbone) if self.backbone is not None else windows
+        return self.extract([waveform])[0]
 
-    @torch.no_grad()
     def frozen_part(self, waveform: Tensor) -> Tensor:
         """Computes what the backbone's unlocked layer reads, ``(time, channels, …)``."""
-        assert self.backbone is not None
-        windows = self.front_end(waveform)
-        if len(windows) == 0:  # one window of silence tells the shape
-            return self.backbone.frozen_part(windows.new_zeros(1, *windows.shape[1:]))[:0]
-        return self._in_pieces(windows, self.backbone.frozen_part)
+        return self.extract([waveform], "frozen")[0]
 
-    def _in_pieces(self, windows: Tensor, network: Any) -> Tensor:
-        if len(windows) == 0:
-            return windows.new_zeros(0, self.feature_dim)
-        return torch.cat([network(piece) for piece in windows.split(WINDOWS_AT_ONCE)])
+    @torch.no_grad()
+    def extract(self, waveforms: Sequence[Tensor], part: Part = "features") -> list[Tensor]:
+        """Computes the features of several recordings, or their frozen part; their windows share batches.
+
+        Args:
+            waveforms: each ``(samples,)`` at 16 kHz in [-1, 1].
+            part: what to compute.
+
+        Returns:
+            One ``(time, …)`` a recording, the same as alone; no rows if it is too short for one.
+        """
+        if self.backbone is None:
+            return [torch.cat(list(self.front_end_pieces(waveform))) for waveform in waveforms]
+        network: Callable[[Tensor], Tensor] = self.backbone if part == "features" else self.backbone.frozen_part
+        counts = [0] * len(waveforms)
+
+        def windows() -> Iterator[Tensor]:
+            for i, waveform in enumerate(waveforms):
+                for piece in self.front_end_pieces(waveform):
+                    counts[i] += len(piece)
+                    yield piece
+
+        rows = [network(batch) for batch in _rebatched(windows(), WINDOWS_AT_ONCE)]
+        together = torch.cat(rows) if rows else self._no_rows(waveforms[0], part)
+        return [own.clone() for own in together.split(counts)]  # a view would keep the others' rows as well
+
+    def _no_rows(self, waveform: Tensor, part: Part) -> Tensor:
+        assert self.backbone is not None
+        if part == "features":
+            return waveform.new_zeros(0, self.feature_dim)
+        windows = self.front_end(waveform)  # one window of silence tells the shape
+        return self.backbone.frozen_part(windows.new_zeros(1, *windows.shape[1:]))[:0]
 
 
 class LogMelExtractor(AcousticExtractor):
@@ -96,21 +143,26 @@ class VGGishExtractor(AcousticExtractor):
 
     Args:
         backbone: the network.
+        precision: the network's, where nothing is learnt.
     """
 
     name = "vggish"
 
-    def __init__(self, backbone: VGGish) -> None:
-        super().__init__(backbone.feature_dim, backbone)
+    def __init__(self, backbone: VGGish, precision: Precision = "32") -> None:
+        super().__init__(backbone.feature_dim, backbone, precision)
 
     def front_end(self, waveform: Tensor) -> Tensor:
         """Computes ``(examples, 96, 64)``."""
         return log_mel_examples(waveform)
 
+    def front_end_pieces(self, waveform: Tensor) -> Iterator[Tensor]:
+        """Yields the same some examples at a time."""
+        return log_mel_example_pieces(waveform)
+
     def config(self) -> dict[str, Any]:
-        """Returns the backbone's arguments."""
+        """Returns the precision and the backbone's arguments."""
         assert isinstance(self.backbone, VGGish)
-        return {"output": self.backbone.output}
+        return {"output": self.backbone.output, "precision": self.precision}
 
 
 class GhostVLADExtractor(AcousticExtractor):
@@ -123,6 +175,7 @@ class GhostVLADExtractor(AcousticExtractor):
         stft_hop: samples from one frame to the next.
         silence_removal: remove silence first.
         top_db: what counts as silence.
+        precision: the network's, where nothing is learnt.
     """
 
     name = "ghostvlad"
@@ -135,8 +188,9 @@ class GhostVLADExtractor(AcousticExtractor):
         stft_hop: int = 160,
         silence_removal: bool = True,
         top_db: float = 20.0,
+        precision: Precision = "32",
     ) -> None:
-        super().__init__(backbone.feature_dim, backbone)
+        super().__init__(backbone.feature_dim, backbone, precision)
         self.windowing = {
             "window_frames": window_frames,
             "hop_frames": hop_frames,
@@ -149,10 +203,14 @@ class GhostVLADExtractor(AcousticExtractor):
         """Computes ``(windows, 257, window_frames)``."""
         return spectrogram_windows(waveform, **self.windowing)  # type: ignore[arg-type]
 
+    def front_end_pieces(self, waveform: Tensor) -> Iterator[Tensor]:
+        """Yields the same some windows at a time."""
+        return spectrogram_window_pieces(waveform, **self.windowing)  # type: ignore[arg-type]
+
     def config(self) -> dict[str, Any]:
         """Returns the constructor's arguments and the backbone's."""
         assert isinstance(self.backbone, ThinResNet34)
-        return {**self.windowing, "normalize": self.backbone.normalize}
+        return {**self.windowing, "normalize": self.backbone.normalize, "precision": self.precision}
 
 
 def extractor_from_config(name: str, config: Mapping[str, Any]) -> AcousticExtractor:
@@ -165,7 +223,52 @@ def extractor_from_config(name: str, config: Mapping[str, Any]) -> AcousticExtra
     if name == LogMelExtractor.name:
         return LogMelExtractor(**options)
     if name == VGGishExtractor.name:
-        return VGGishExtractor(VGGish(**options))
+        return VGGishExtractor(VGGish(options.pop("output")), **options)
     if name == GhostVLADExtractor.name:
         return GhostVLADExtractor(ThinResNet34(options.pop("normalize")), **options)
     raise KeyError(name)
+
+
+def extract_together(
+    waveforms: Iterable[Tensor], extractors: Mapping[str, AcousticExtractor], part: Part = "features"
+) -> Iterator[dict[str, Tensor]]:
+    """Extracts from many recordings, some at a time, so that short ones fill batches and long ones fit into memory.
+
+    Args:
+        waveforms: each ``(samples,)`` at 16 kHz in [-1, 1].
+        extractors: name → extractor.
+        part: see ``AcousticExtractor.extract``.
+
+    Yields:
+        Name → ``(time, …)`` for each recording, in order.
+    """
+    for group in _groups(waveforms):
+        found = {name: extractor.extract(group, part) for name, extractor in extractors.items()}
+        for i in range(len(group)):
+            yield {name: sequences[i] for name, sequences in found.items()}
+
+
+def _groups(waveforms: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    group: list[Tensor] = []
+    for waveform in waveforms:
+        group.append(waveform)
+        if sum(map(len, group)) >= SAMPLES_TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _rebatched(pieces: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """Joins and cuts ``(windows, …)`` into batches of one size, the last of which may be smaller."""
+    waiting: list[Tensor] = []
+    for piece in pieces:
+        while len(piece):
+            room = size - sum(map(len, waiting))
+            waiting.append(piece[:room])
+            piece = piece[room:]
+            if sum(map(len, waiting)) == size:
+                yield torch.cat(waiting)
+                waiting = []
+    if waiting:
+        yield torch.cat(waiting)

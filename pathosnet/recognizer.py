@@ -1,6 +1,6 @@
 """PathosNet: recordings and transcripts in, emotions out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pathosnet import __version__
 from pathosnet.audio import load_audio, to_mono
 from pathosnet.emotions import PAPER_EMOTIONS, check_labels, valence_of
 from pathosnet.errors import InputError
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor
+from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor, extract_together
 from pathosnet.features import TextEmbedder, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE
 from pathosnet.files import written_aside
@@ -202,11 +202,11 @@ class PathosNet:
         predictions: list[Prediction] = []
         for start in range(0, len(audios), batch_size):
             rows = range(start, min(start + batch_size, len(audios)))
-            features = [self.features(_to_waveform(audios[i], sample_rate), texts[i], languages[i]) for i in rows]
+            waveforms = (_to_waveform(audios[i], sample_rate) for i in rows)
+            features = self._features(waveforms, [texts[i] for i in rows], [languages[i] for i in rows])
             predictions += [self.to_prediction(row) for row in self.probabilities(features)]
         return predictions
 
-    @torch.no_grad()
     def features(
         self, waveform: Tensor | None, text: str | None = None, language: str | None = None
     ) -> dict[str, Tensor]:
@@ -223,19 +223,35 @@ class PathosNet:
         Raises:
             InputError: nothing was given that the model reads.
         """
+        return self._features([waveform], [text], [language])[0]
+
+    @torch.no_grad()
+    def _features(
+        self, waveforms: Iterable[Tensor | None], texts: Sequence[str | None], languages: Sequence[str | None]
+    ) -> list[dict[str, Tensor]]:
+        extractors = self._extractors()
+        found: list[dict[str, Tensor]] = []
+        listened: list[int] = []  # which of them have audio
+
+        def heard() -> Iterator[Tensor]:
+            for waveform, text, language in zip(waveforms, texts, languages, strict=True):
+                features = {name: torch.zeros(0, e.feature_dim, device=self.device) for name, e in extractors.items()}
+                found.append(features | self._read(waveform is not None, text, language))
+                if waveform is not None:
+                    listened.append(len(found) - 1)
+                    yield waveform.to(self.device)
+
+        for i, features in enumerate(extract_together(heard(), extractors)):
+            found[listened[i]] |= features
+        return found
+
+    def _read(self, has_audio: bool, text: str | None, language: str | None) -> dict[str, Tensor]:
+        """Embeds a text, once it is sure that there is something that the model reads."""
         text = text if text and text.strip() else None
-        if (waveform is None or not len(self.acoustic)) and (text is None or self.text is None):
+        if not (has_audio and len(self.acoustic)) and (text is None or self.text is None):
             kinds = " or ".join((["audio"] if len(self.acoustic) else []) + ([TEXT] if self.text else []))
             raise InputError(f"this model reads {kinds}: expected at least one of its inputs, got none")
-        found: dict[str, Tensor] = {}
-        for name, extractor in self._extractors().items():
-            if waveform is None:
-                found[name] = torch.zeros(0, extractor.feature_dim, device=self.device)
-            else:
-                found[name] = extractor(waveform.to(self.device))
-        if self.text is not None:
-            found[TEXT] = self.text.embed(text, language).to(self.device)
-        return found
+        return {} if self.text is None else {TEXT: self.text.embed(text, language).to(self.device)}
 
     @torch.no_grad()
     def probabilities(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:

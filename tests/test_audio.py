@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from pathosnet.audio import SAMPLE_RATE, load_audio, resample, to_mono
+from pathosnet.audio import SAMPLE_RATE, _resampler, load_audio, resample, to_mono
 from pathosnet.errors import InputError
 
 HERTZ, AMPLITUDE = 440.0, 0.5
@@ -211,6 +211,7 @@ def test_a_torchaudio_that_does_not_fit_names_both_versions_and_the_fix(
 ) -> None:
     soundfile.write(tmp_path / "clip.wav", sine(8000), 8000)
     version = importlib.metadata.version("torchaudio")
+    _resampler.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
         monkeypatch.delitem(sys.modules, name)
     if kind == "missing":
@@ -231,3 +232,24 @@ def test_16_khz_needs_no_torchaudio(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     soundfile.write(tmp_path / "clip.wav", sine(16_000), 16_000)
     monkeypatch.setitem(sys.modules, "torchaudio", None)
     assert load_audio(tmp_path / "clip.wav").shape == (8000,)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100])
+def test_a_recording_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rate: int) -> None:
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "clip.wav", rng.uniform(-1, 1, (3 * rate + 17, 2)), rate)
+    whole = load_audio(tmp_path / "clip.wav")
+    monkeypatch.setattr("pathosnet.audio.BLOCK_SAMPLES", rate)
+    pieces = load_audio(tmp_path / "clip.wav")
+    assert pieces.shape == whole.shape
+    assert torch.allclose(pieces, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_channels_of_every_kind_of_sample_are_averaged(dtype: type, channels: int) -> None:
+    samples = np.full((800, channels), 64, dtype) if dtype in (np.int16, np.uint8) else np.zeros((800, channels), dtype)
+    samples[:, 0] = 0 if dtype in (np.int16, np.uint8) else 0.75
+    full = to_mono(samples, SAMPLE_RATE)
+    each = torch.stack([to_mono(samples[:, i], SAMPLE_RATE) for i in range(channels)])
+    assert torch.allclose(full, each.mean(dim=0), atol=1e-6)

@@ -101,7 +101,7 @@ def test_long_recordings_are_computed_in_pieces(monkeypatch, vggish):
     assert torch.allclose(vggish(waveform), whole, atol=1e-5)
     handle.remove()
     assert sizes == [2, 1]
-    assert WINDOWS_AT_ONCE == 64
+    assert WINDOWS_AT_ONCE == 256
 
 
 def test_features_need_no_gradient(vggish):

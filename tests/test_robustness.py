@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from making import contents, make_corpus, read_rows, tiny_config, write_manifest
 
-import pathosnet.corpus_features
+import pathosnet.extraction
 from pathosnet import PathosNet, cli, degradation
 from pathosnet.errors import InputError
 from pathosnet.experiment import Run, evaluate, train
@@ -134,8 +134,8 @@ def test_mean_and_deviation_over_the_seeds(finished, corpus):
 
 def test_recordings_are_read_once_for_all_word_error_rates(finished, corpus, monkeypatch):
     read = []
-    load = pathosnet.corpus_features.load_audio
-    monkeypatch.setattr(pathosnet.corpus_features, "load_audio", lambda path: read.append(path) or load(path))
+    load = pathosnet.extraction.load_audio
+    monkeypatch.setattr(pathosnet.extraction, "load_audio", lambda path: read.append(path) or load(path))
     measured(finished, corpus, wer=[0.1, 0.5, 0.9], seeds=[0, 1])
     assert len(read) == len(set(read)) == 7
 

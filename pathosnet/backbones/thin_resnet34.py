@@ -6,11 +6,14 @@ Source: WeidiXie/VGG-Speaker-Recognition and taylorlu/ghostvlad-speaker.
 import torch
 from torch import Tensor, nn
 
+from pathosnet.backbones.fast_layers import FastLayers, in_pieces
+
 NUM_CLUSTERS = 8
 NUM_GHOSTS = 2
 NUM_BINS = 257
 FEATURE_DIM = 512
 BATCH_NORM_EPSILON = 1e-3
+FRAMES_AT_ONCE = 480  # 16 of the authors' windows
 
 # reduced width, width within, width out, number of blocks, stride of the first block
 STAGES = ((48, 48, 96, 2, 1), (96, 96, 128, 3, 2), (128, 128, 256, 3, 2), (256, 256, 512, 3, 2))
@@ -28,6 +31,7 @@ class ThinResNet34(nn.Module):
     def __init__(self, normalize: bool = False) -> None:
         super().__init__()
         self.normalize = normalize
+        self.layers = FastLayers()
         self.conv1 = nn.Conv2d(1, 64, kernel_size=7, padding=3, bias=False)
         self.conv1_bn = _batch_norm(64)
         self.pool1 = nn.MaxPool2d(2)
@@ -37,7 +41,7 @@ class ThinResNet34(nn.Module):
             for i in range(num_blocks):
                 blocks.append(Bottleneck(in_channels, reduced, inner, out_channels, stride if i == 0 else 1, i == 0))
                 in_channels = out_channels
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.ModuleList(blocks)
         self.pool2 = nn.MaxPool2d((3, 1), stride=(2, 1))
         self.x_fc = nn.Conv2d(in_channels, FEATURE_DIM, kernel_size=(7, 1))
         self.gvlad_center_assignment = nn.Conv2d(in_channels, NUM_CLUSTERS + NUM_GHOSTS, kernel_size=(7, 1))
@@ -62,15 +66,24 @@ class ThinResNet34(nn.Module):
 
     def frozen_part(self, spectrograms: Tensor) -> Tensor:
         """Computes what x_fc reads: ``(batch, 257, frames)`` → ``(batch, 512, 7, frames / 16)``."""
-        x = self.pool1(torch.relu(self.conv1_bn(self.conv1(spectrograms.unsqueeze(1)))))
-        hidden: Tensor = self.pool2(self.blocks(x))
+        return in_pieces(self, self._frozen_part, spectrograms, FRAMES_AT_ONCE // spectrograms.shape[2]).to(
+            spectrograms.dtype
+        )
+
+    def _frozen_part(self, spectrograms: Tensor) -> Tensor:
+        x = self.pool1(self.layers.convolve(spectrograms.unsqueeze(1), self.conv1, self.conv1_bn))
+        for block in self.blocks:
+            x = block(x, self.layers)
+        hidden: Tensor = self.pool2(x)
         return hidden
 
     def trainable_part(self, hidden: Tensor) -> Tensor:
         """Goes on from what x_fc reads to the feature vectors, ``(batch, 512)``."""
-        features = torch.relu(self.x_fc(hidden)).squeeze(2)  # (batch, 512, frames / 16)
-        scores = self.gvlad_center_assignment(hidden).squeeze(2)  # (batch, 10, frames / 16)
-        vector = torch.relu(self.fc6(self.gvlad_pool(features, scores)))
+        features = self.layers.convolve(hidden, self.x_fc)
+        scores = self.layers.convolve(hidden, self.gvlad_center_assignment, relu=False)
+        # both (batch, channels, 1, frames / 16); differences of sums are taken in full precision
+        pooled = self.gvlad_pool(features.squeeze(2).to(hidden.dtype), scores.squeeze(2).to(hidden.dtype))
+        vector = torch.relu(self.fc6(pooled))
         return l2_normalize(vector) if self.normalize else vector
 
 
@@ -93,13 +106,13 @@ class Bottleneck(nn.Module):
             self.proj = nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
             self.proj_bn = _batch_norm(out_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, layers: FastLayers) -> Tensor:
         """``(batch, in_channels, bins, frames)`` → ``(batch, out_channels, bins / stride, frames / stride)``."""
-        main = torch.relu(self.reduce_bn(self.reduce(x)))
-        main = torch.relu(self.conv_bn(self.conv(main)))
-        main = self.increase_bn(self.increase(main))
-        shortcut = x if self.proj is None or self.proj_bn is None else self.proj_bn(self.proj(x))
-        return torch.relu(main + shortcut)
+        main = layers.convolve(x, self.reduce, self.reduce_bn)
+        main = layers.convolve(main, self.conv, self.conv_bn)
+        main = layers.convolve(main, self.increase, self.increase_bn, relu=False)
+        shortcut = x if self.proj is None else layers.convolve(x, self.proj, self.proj_bn, relu=False)
+        return main.add_(shortcut).relu_()
 
 
 class GhostVLAD(nn.Module):

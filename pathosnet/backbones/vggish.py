@@ -9,6 +9,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from pathosnet.backbones.fast_layers import FastLayers, in_pieces
+
 VGGishOutput = Literal["relu", "softmax", "linear", "pool"]
 """What the network ends with: an activation over the 128 embedding units, or the mean over the last feature map.
 
@@ -20,6 +22,7 @@ NUM_CHANNELS = 512
 DENSE_UNITS = 4096
 EMBEDDING_DIM = 128
 EXAMPLE_SHAPE = (96, 64)  # frames, bands
+FRAMES_AT_ONCE = 16 * EXAMPLE_SHAPE[0]
 
 
 class VGGish(nn.Module):
@@ -34,6 +37,7 @@ class VGGish(nn.Module):
         if output not in get_args(VGGishOutput):
             raise ValueError(f"output: expected one of {', '.join(get_args(VGGishOutput))}, got {output!r}")
         self.output = output
+        self.layers = FastLayers()
         self.conv1 = _convolution(1, 64)
         self.conv2 = _convolution(64, 128)
         self.conv3_1 = _convolution(128, 256)
@@ -78,12 +82,15 @@ class VGGish(nn.Module):
 
     def frozen_part(self, examples: Tensor) -> Tensor:
         """Computes what conv4_2 reads: ``(examples, frames, bands)`` → ``(examples, 512, frames / 8, bands / 8)``."""
-        x = examples.unsqueeze(1)
-        x = self.pool(torch.relu(self.conv1(x)))
-        x = self.pool(torch.relu(self.conv2(x)))
-        x = torch.relu(self.conv3_1(x))
-        x = self.pool(torch.relu(self.conv3_2(x)))
-        return torch.relu(self.conv4_1(x))
+        return in_pieces(self, self._frozen_part, examples, FRAMES_AT_ONCE // examples.shape[1]).to(examples.dtype)
+
+    def _frozen_part(self, examples: Tensor) -> Tensor:
+        convolve = self.layers.convolve
+        x = self.pool(convolve(examples.unsqueeze(1), self.conv1))
+        x = self.pool(convolve(x, self.conv2))
+        x = convolve(x, self.conv3_1)
+        x = self.pool(convolve(x, self.conv3_2))
+        return convolve(x, self.conv4_1)
 
     def trainable_part(self, hidden: Tensor) -> Tensor:
         """Goes on from what conv4_2 reads to the feature vectors, ``(examples, 128 or 512)``."""
@@ -91,7 +98,10 @@ class VGGish(nn.Module):
         if self.dense is None:
             return feature_map.mean(dim=(2, 3))
         # (examples, channels, frames, bands) -> channels last, as the weights were trained
-        embedding: Tensor = self.dense(feature_map.permute(0, 2, 3, 1).flatten(1))
+        x = feature_map.permute(0, 2, 3, 1).flatten(1)
+        for layer in self.dense:
+            x = self.layers.multiply(x, layer) if isinstance(layer, nn.Linear) else layer(x)
+        embedding = x.to(hidden.dtype)
         if self.output == "relu":
             return torch.relu(embedding)
         if self.output == "softmax":
@@ -100,7 +110,10 @@ class VGGish(nn.Module):
 
     def last_pool(self, hidden: Tensor) -> Tensor:
         """Returns the last feature map, ``(examples, 512, frames / 16, bands / 16)``, from what conv4_2 reads."""
-        feature_map: Tensor = self.pool(torch.relu(self.conv4_2(hidden)))
+        return in_pieces(self, self._last_pool, hidden, FRAMES_AT_ONCE // (8 * hidden.shape[2])).to(hidden.dtype)
+
+    def _last_pool(self, hidden: Tensor) -> Tensor:
+        feature_map: Tensor = self.pool(self.layers.convolve(hidden, self.conv4_2))
         return feature_map
 
 

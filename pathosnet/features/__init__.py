@@ -1,9 +1,9 @@
 """What the networks are fed with: spectrograms and word vectors. Nothing here is learned."""
 
 from pathosnet.features.hashed_words import HashedWords
-from pathosnet.features.log_mel import log_mel_examples, log_mel_frames
+from pathosnet.features.log_mel import log_mel_example_pieces, log_mel_examples, log_mel_frames
 from pathosnet.features.silence import non_silent_intervals
-from pathosnet.features.spectrogram import spectrogram_windows
+from pathosnet.features.spectrogram import spectrogram_window_pieces, spectrogram_windows
 from pathosnet.features.text_embedder import TextEmbedder, WordEmbedding
 from pathosnet.features.tokens import tokenize
 from pathosnet.features.word_vectors import FastTextVectors, WordVectors
@@ -14,9 +14,11 @@ __all__ = [
     "TextEmbedder",
     "WordEmbedding",
     "WordVectors",
+    "log_mel_example_pieces",
     "log_mel_examples",
     "log_mel_frames",
     "non_silent_intervals",
+    "spectrogram_window_pieces",
     "spectrogram_windows",
     "tokenize",
 ]

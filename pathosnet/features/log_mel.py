@@ -4,6 +4,7 @@ Source: tensorflow/models, research/audioset/vggish (mel_features.py, vggish_par
 """
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ NUM_BANDS = 64
 MIN_HERTZ = 125.0
 MAX_HERTZ = 7500.0
 LOG_OFFSET = 0.01
+FRAMES_AT_ONCE = 8192  # bounds the memory of a long recording
 EXAMPLE_FRAMES = 96  # 0.96 s, the length of VGGish's examples and the hop between them
 
 
@@ -34,8 +36,13 @@ def log_mel_frames(waveform: Tensor) -> Tensor:
         return waveform.new_zeros((0, NUM_BANDS))
     frames = waveform.unfold(0, WINDOW_SAMPLES, HOP_SAMPLES)  # (frames, 400)
     window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64).to(waveform)
-    magnitudes = torch.fft.rfft(frames * window, n=FFT_SAMPLES).abs()  # (frames, 257)
-    return torch.log(magnitudes @ mel_matrix().to(waveform) + LOG_OFFSET)
+    bands = mel_matrix().to(waveform)
+
+    def log_mel(frames: Tensor) -> Tensor:
+        magnitudes = torch.fft.rfft(frames * window, n=FFT_SAMPLES).abs()  # (frames, 257)
+        return (magnitudes @ bands).add_(LOG_OFFSET).log_()
+
+    return torch.cat([log_mel(piece) for piece in frames.split(FRAMES_AT_ONCE)])
 
 
 def log_mel_examples(waveform: Tensor) -> Tensor:
@@ -48,9 +55,20 @@ def log_mel_examples(waveform: Tensor) -> Tensor:
         ``(examples, 96, 64)``; what is left over at the end is dropped. The first example needs
         (96 − 1)·160 + 400 = 15,600 samples, 0.975 s: a shorter waveform has no examples.
     """
-    frames = log_mel_frames(waveform)
-    num_examples = len(frames) // EXAMPLE_FRAMES
-    return frames[: num_examples * EXAMPLE_FRAMES].reshape(num_examples, EXAMPLE_FRAMES, NUM_BANDS)
+    pieces = list(log_mel_example_pieces(waveform))
+    return torch.cat(pieces) if pieces else waveform.new_zeros((0, EXAMPLE_FRAMES, NUM_BANDS))
+
+
+def log_mel_example_pieces(waveform: Tensor) -> Iterator[Tensor]:
+    """Yields the same examples some at a time; ``waveform`` as there."""
+    num_samples = EXAMPLE_FRAMES * HOP_SAMPLES
+    overlap = WINDOW_SAMPLES - HOP_SAMPLES  # of a frame and the next one
+    num_examples = max(0, len(waveform) - overlap) // num_samples
+    at_once = FRAMES_AT_ONCE // EXAMPLE_FRAMES
+    for start in range(0, num_examples, at_once):
+        stop = min(start + at_once, num_examples)
+        frames = log_mel_frames(waveform[start * num_samples : stop * num_samples + overlap])
+        yield frames.reshape(stop - start, EXAMPLE_FRAMES, NUM_BANDS)
 
 
 @functools.lru_cache(maxsize=1)

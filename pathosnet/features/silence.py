@@ -8,6 +8,7 @@ from torch import Tensor
 
 FRAME_SAMPLES = 2048
 HOP_SAMPLES = 512
+SAMPLES_AT_ONCE = 2048 * HOP_SAMPLES  # bounds the memory of a long recording
 MIN_POWER = 1e-10  # the floor of librosa's decibels
 
 
@@ -46,8 +47,13 @@ def remove_silence(waveform: Tensor, top_db: float = 20.0) -> Tensor:
 
 def _frame_power(waveform: Tensor) -> Tensor:
     """Returns the mean square of centred frames, ``(frames,)``, in float64."""
-    padded = torch.nn.functional.pad(waveform.double(), (FRAME_SAMPLES // 2, FRAME_SAMPLES // 2))
-    # Sums over hops instead of over frames: every frame is four hops.
-    num_hops = len(padded) // HOP_SAMPLES
-    hops = padded[: num_hops * HOP_SAMPLES].reshape(num_hops, HOP_SAMPLES).square().sum(dim=1)
-    return hops.unfold(0, FRAME_SAMPLES // HOP_SAMPLES, 1).sum(dim=1) / FRAME_SAMPLES
+    # Sums over hops instead of over frames: every frame is four hops, the first two of which lie before the waveform.
+    hops = torch.cat([_sums_of_squares(piece) for piece in waveform.split(SAMPLES_AT_ONCE)])
+    num_frames = 1 + len(waveform) // HOP_SAMPLES
+    padded = torch.nn.functional.pad(hops, (2, num_frames + 1 - len(hops)))
+    return padded.unfold(0, FRAME_SAMPLES // HOP_SAMPLES, 1).sum(dim=1) / FRAME_SAMPLES
+
+
+def _sums_of_squares(waveform: Tensor) -> Tensor:
+    padded = torch.nn.functional.pad(waveform.double(), (0, -len(waveform) % HOP_SAMPLES))
+    return padded.reshape(-1, HOP_SAMPLES).square_().sum(dim=1)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from comparison import assert_same
 
-from pathosnet.features import log_mel_examples, log_mel_frames
+from pathosnet.features import log_mel_example_pieces, log_mel_examples, log_mel_frames
 from pathosnet.features.log_mel import mel_matrix
 
 
@@ -85,3 +85,17 @@ def test_triangles_peak_at_1_and_leave_the_constant_bin_out() -> None:
 def test_the_waveform_keeps_its_precision() -> None:
     assert log_mel_frames(torch.zeros(800)).dtype == torch.float32
     assert log_mel_frames(torch.zeros(800, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("frames_at_once", [96, 200, 1000])
+@pytest.mark.parametrize("num_samples", [15_599, 15_600, 62_000])
+def test_a_recording_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch, frames_at_once: int, num_samples: int):
+    waveform = torch.randn(num_samples)
+    frames, examples = log_mel_frames(waveform), log_mel_examples(waveform)
+    monkeypatch.setattr("pathosnet.features.log_mel.FRAMES_AT_ONCE", frames_at_once)
+    assert torch.allclose(log_mel_frames(waveform), frames, atol=1e-6)
+    pieces = list(log_mel_example_pieces(waveform))
+    assert [len(piece) for piece in pieces[:-1]] == [frames_at_once // 96] * (len(pieces) - 1)
+    assert sum(map(len, pieces)) == len(examples) == len(frames) // 96
+    if pieces:
+        assert torch.allclose(torch.cat(pieces), examples, atol=1e-6)

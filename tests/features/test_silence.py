@@ -63,3 +63,11 @@ def test_intervals_are_in_order_and_within_the_waveform() -> None:
         assert flat[0] >= 0
         assert flat[-1] <= len(waveform)
         assert len(remove_silence(waveform)) == (intervals[:, 1] - intervals[:, 0]).sum()
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 512, 1024, 1025, 20_000])
+def test_a_recording_in_pieces_has_the_same_intervals(monkeypatch: pytest.MonkeyPatch, num_samples: int) -> None:
+    waveform = torch.randn(num_samples) * torch.linspace(0, 1, num_samples) ** 4
+    intervals = non_silent_intervals(waveform)
+    monkeypatch.setattr("pathosnet.features.silence.SAMPLES_AT_ONCE", 1024)
+    assert torch.equal(non_silent_intervals(waveform), intervals)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from comparison import assert_same
 
-from pathosnet.features import spectrogram_windows
+from pathosnet.features import spectrogram_window_pieces, spectrogram_windows
 from pathosnet.features.silence import remove_silence
 from pathosnet.features.spectrogram import normalised_spectrogram
 
@@ -82,3 +82,20 @@ def test_a_recording_shorter_than_a_window_has_none(num_samples: int, silence_re
 def test_sizes_below_1_are_an_error(option: str) -> None:
     with pytest.raises(ValueError, match="window_frames, hop_frames and stft_hop ≥ 1, got"):
         spectrogram_windows(torch.zeros(16_000), **{option: 0})
+
+
+@pytest.mark.parametrize("options", [{}, {"window_frames": 7, "hop_frames": 9, "stft_hop": 256}, {"top_db": 40.0}])
+@pytest.mark.parametrize("num_samples", [0, 300, 4639, 4640, 40_000])
+def test_a_recording_in_pieces_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, float], num_samples: int
+) -> None:
+    waveform = torch.randn(num_samples)
+    waveform[8000:20_000] *= 0.01
+    whole, spectrogram = spectrogram_windows(waveform, **options), normalised_spectrogram(waveform)
+    monkeypatch.setattr("pathosnet.features.spectrogram.FRAMES_AT_ONCE", 40)
+    assert torch.allclose(normalised_spectrogram(waveform), spectrogram, atol=1e-6)
+    pieces = list(spectrogram_window_pieces(waveform, **options))
+    assert sum(map(len, pieces)) == len(whole)
+    assert len(pieces) > 1 or num_samples < 40_000
+    if pieces:
+        assert torch.allclose(torch.cat(pieces), whole, atol=1e-6)
