@@ -47,7 +47,17 @@ OPENING = (FOLDS_FILE, CONFIG_FILE, f"{EXPERIMENT_FILE}.partial")
 """What is there of a run that was only just begun."""
 CHECKPOINTS = "checkpoints"
 POLL_SECONDS = 2.0
-UNIMPORTANT = ("progress", "logger", "logger_options", "accelerator", "devices", "num_nodes", "strategy", "fold")
+UNIMPORTANT = (
+    "progress",
+    "logger",
+    "logger_options",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "fold",
+    "workers",
+)
 """Options that a run may be continued with other values of."""
 
 
