@@ -38,9 +38,11 @@ class Row:
     """The paper's metrics: every fold's and class' figure weighted with its number of samples, averaged over seeds;
     None if the group has fewer than two classes."""
     over_seeds: dict[str, float | None]
-    """Their standard deviations over seeds; None of a single seed."""
+    """Their standard deviations over seeds, and that of the mean UAR, ``uar``; None of a single seed."""
     uar: Spread | None
     """Unweighted average recall over folds and seeds."""
+    pooled_uar: float | None
+    """Of all folds' utterances together, averaged over seeds: small folds that lack a class do not distort it."""
     accuracy: Spread | None
     """Accuracy over folds and seeds, each fold counting alike."""
     recalls: dict[str, float | None]
@@ -67,13 +69,16 @@ def _row(name: str, predictions: Predictions) -> Row:
     utterances = len(seeds[0])
     if len(np.unique(predictions.truth)) < 2:
         undefined: dict[str, float | None] = dict.fromkeys(PAPER_METRICS)
-        return Row(name, utterances, undefined, undefined, None, None, _recalls(predictions), _shares([predictions]))
+        over_seeds = {**undefined, "uar": None}
+        recalls, shares = _pooled(predictions).recalls, _shares(list(predictions.groups("seed", "fold").values()))
+        return Row(name, utterances, undefined, over_seeds, None, None, None, recalls, shares)
     by_seed = [
         [measure(fold.truth, fold.probabilities, fold.labels) for fold in seed.groups("fold").values()]
         for seed in seeds
     ]
     folds = [metrics for of_seed in by_seed for metrics in of_seed]
-    figures, over_seeds = {}, {}
+    figures: dict[str, float | None] = {}
+    over_seeds = {"uar": Spread.of([mean(fold.uar for fold in of_seed) for of_seed in by_seed]).sd}
     for metric in PAPER_METRICS:
         values = [value for value in (_weighted(of_seed, metric) for of_seed in by_seed) if value is not None]
         figures[metric] = mean(values) if values else None
@@ -84,8 +89,9 @@ def _row(name: str, predictions: Predictions) -> Row:
         figures,
         over_seeds,
         Spread.of([metrics.uar for metrics in folds]),
+        mean(_pooled(seed).uar for seed in seeds),
         Spread.of([metrics.accuracy for metrics in folds]),
-        _recalls(predictions),
+        _pooled(predictions).recalls,
         _shares(list(predictions.groups("seed", "fold").values())),
     )
 
@@ -99,8 +105,8 @@ def _weighted(folds: Sequence[Metrics], metric: str) -> float | None:
     return float(np.average(values, weights=weights))
 
 
-def _recalls(predictions: Predictions) -> dict[str, float | None]:
-    return measure(predictions.truth, predictions.probabilities, predictions.labels).recalls
+def _pooled(predictions: Predictions) -> Metrics:
+    return measure(predictions.truth, predictions.probabilities, predictions.labels)
 
 
 def _shares(folds: Sequence[Predictions]) -> list[list[float | None]]:

@@ -9,7 +9,7 @@ from pathosnet.errors import InputError
 from pathosnet.evaluation.aggregation import PAPER_METRICS, Row, aggregate
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.predictions import Predictions
-from pathosnet.evaluation.tables import percent
+from pathosnet.evaluation.tables import HEADER, percent
 
 Key = tuple[str, str, str, str]
 
@@ -37,7 +37,7 @@ class Comparison:
     p_value: float
     """McNemar's exact test of these two numbers."""
     differences: dict[str, Difference]
-    """``accuracy`` and ``uar``; with several seeds, each utterance's mean over them is compared."""
+    """``accuracy`` and ``uar``, of all folds together; with several seeds, each utterance's mean is compared."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON values."""
@@ -45,7 +45,7 @@ class Comparison:
 
     def text(self) -> str:
         """Returns both tables side by side and the tests, for a person."""
-        head = ["corpus", *(f"{metric} {name}" for metric in (*PAPER_METRICS, "uar") for name in ("A", "B", "B−A"))]
+        head = ["corpus", *(cell for metric in HEADER[2:] for cell in (f"{metric} A", "B", "B−A"))]
         lines = [head]
         for first, second in self.rows:
             cells = [first.name]
@@ -64,8 +64,9 @@ class Comparison:
             f"McNemar's exact test p = {self.p_value:.4g}",
         ]
         for name, found in self.differences.items():
+            shown = "UAR of all folds together" if name == "uar" else name
             said.append(
-                f"{name}: B−A {100 * found.value:+.1f} points, 95 % interval {100 * found.low:+.1f} to "
+                f"{shown}: B−A {100 * found.value:+.1f} points, 95 % interval {100 * found.low:+.1f} to "
                 f"{100 * found.high:+.1f} (paired bootstrap)"
             )
         if max(self.seeds) > 1:
@@ -90,20 +91,12 @@ def compare(first: Predictions, second: Predictions, names: tuple[str, str] = ("
     from scipy.stats import binomtest
 
     if first.labels != second.labels:
-        raise InputError(f"{names[1]}: has the labels {second.labels}, expected those of {names[0]}, {first.labels}")
-    ours, theirs = _by_utterance(first), _by_utterance(second)
-    if ours.keys() != theirs.keys():
-        lacking = sorted(ours.keys() ^ theirs.keys())[0]
-        without = names[1] if lacking in ours else names[0]
-        corpus, row, audio, fold = lacking
-        raise InputError(
-            f"{without}: did not test row {row} of {corpus} ({audio}) in fold {fold}; runs can be compared if they "
-            "tested the same utterances in the same folds (--folds …/folds.csv)"
-        )
+        labels = [", ".join(predictions.labels) for predictions in (second, first)]
+        raise InputError(f"{names[1]}: has the labels {labels[0]}; expected those of {names[0]}, {labels[1]}")
+    ours, theirs = _by_utterance(first, names[0]), _by_utterance(second, names[1])
+    _check_same(ours, theirs, names)
     keys = list(ours)
     truth = np.array([ours[key][0] for key in keys])
-    if any(theirs[key][0] != label for key, label in zip(keys, truth, strict=True)):
-        raise InputError(f"{names[1]}: has other emotions for some utterances than {names[0]}")
     right = [np.array([found[key][1] for key in keys]) for found in (ours, theirs)]
     mostly = [values > 0.5 for values in right]
     only_first, only_second = int((mostly[0] & ~mostly[1]).sum()), int((mostly[1] & ~mostly[0]).sum())
@@ -113,7 +106,7 @@ def compare(first: Predictions, second: Predictions, names: tuple[str, str] = ("
     actual = [bootstrap_figures(truth, values, np.ones((1, len(keys)))) for values in right]
     return Comparison(
         names,
-        tuple(zip(aggregate(first), aggregate(second), strict=True)),
+        _pair(aggregate(first), aggregate(second), names),
         len(keys),
         (len(set(first.column("seed"))), len(set(second.column("seed")))),
         only_first,
@@ -128,14 +121,52 @@ def compare(first: Predictions, second: Predictions, names: tuple[str, str] = ("
     )
 
 
-def _by_utterance(predictions: Predictions) -> dict[Key, tuple[int, float]]:
+def _by_utterance(predictions: Predictions, name: str) -> dict[Key, tuple[int, float]]:
     """Returns utterance and fold → label number, and the share of seeds that are right."""
-    found: dict[Key, tuple[int, list[bool]]] = {}
+    found: dict[Key, tuple[int, dict[str, bool]]] = {}
     right = predictions.predicted == predictions.truth
     for row, truth, hit in zip(predictions.rows, predictions.truth, right, strict=True):
-        key = (row["corpus"], row["row"], row["audio"].rpartition("/")[2], row["fold"])
-        found.setdefault(key, (int(truth), []))[1].append(bool(hit))
-    return {key: (truth, float(np.mean(hits))) for key, (truth, hits) in sorted(found.items())}
+        key = (row["corpus"], row["row"], row["audio"].replace("\\", "/").rpartition("/")[2], row["fold"])
+        of_seeds = found.setdefault(key, (int(truth), {}))[1]
+        if row["seed"] in of_seeds:
+            raise InputError(f"{name}: tested {_shown(key)} twice; give each corpus a name of its own (column corpus)")
+        of_seeds[row["seed"]] = bool(hit)
+    return {key: (truth, sum(hits.values()) / len(hits)) for key, (truth, hits) in sorted(found.items())}
+
+
+def _check_same(
+    ours: dict[Key, tuple[int, float]], theirs: dict[Key, tuple[int, float]], names: tuple[str, str]
+) -> None:
+    if differing := ours.keys() ^ theirs.keys():
+        lacking = min(differing, key=lambda key: (key[0], len(key[1]), key[1:]))  # rows in the order of their numbers
+        without, other = names[::-1] if lacking in ours else names
+        raise InputError(
+            f"{without}: did not test {_shown(lacking)}, as {other} did ({len(ours.keys() - theirs.keys())} tests are "
+            f"in {names[0]} alone, {len(theirs.keys() - ours.keys())} in {names[1]} alone); runs can be compared if "
+            "they tested the same utterances in the same folds: --folds FIRST/folds.csv"
+        )
+    other_truth = [key for key in ours if ours[key][0] != theirs[key][0]]
+    if other_truth:
+        raise InputError(
+            f"{names[1]}: has another emotion than {names[0]} for {_shown(other_truth[0])} and {len(other_truth) - 1} "
+            "other utterances; expected the same"
+        )
+
+
+def _pair(first: list[Row], second: list[Row], names: tuple[str, str]) -> tuple[tuple[Row, Row], ...]:
+    """Puts rows of the same name side by side: the runs may have read their corpora in another order."""
+    named = {row.name: row for row in second}
+    if {row.name for row in first} != named.keys():
+        rows = [", ".join(sorted(row.name for row in of_run)) for of_run in (second, first)]
+        raise InputError(
+            f"{names[1]}: has the corpora and languages {rows[0]}; expected those of {names[0]}, {rows[1]}"
+        )
+    return tuple((row, named[row.name]) for row in first)
+
+
+def _shown(key: Key) -> str:
+    corpus, row, audio, fold = key
+    return f"row {row} of {corpus} ({audio}) in fold {fold}"
 
 
 def _figure(row: Row, metric: str) -> float | None:

@@ -1,6 +1,7 @@
 """The figures of a cross-validation: the paper's Figure 2, learning curves, reliability."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = (("loss", ("train_loss", "val_loss")), ("share", ("val_accuracy", "val_uar")))
+PAGE_WIDTH = 13.0
+"""Inches: about what the report's page holds without making the letters too small."""
 COLOURS = {
-    "train_loss": ("tab:gray", "training"),
-    "val_loss": ("tab:blue", "validation"),
-    "val_accuracy": ("tab:orange", "accuracy"),
-    "val_uar": ("tab:green", "UAR"),
+    "train_loss": ("tab:gray", "training loss"),
+    "val_loss": ("tab:blue", "validation loss"),
+    "val_accuracy": ("tab:orange", "validation accuracy"),
+    "val_uar": ("tab:green", "validation UAR"),
 }
 
 
@@ -32,10 +35,11 @@ def plot_confusions(rows: Sequence[Row], labels: Sequence[str], paths: Sequence[
         labels: names of the classes.
         paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
     """
-    columns = min(len(rows), 3)
+    cell = 0.55 if len(labels) <= 6 else 0.42
+    size = 0.8 + 0.065 * max(map(len, labels)) + cell * len(labels)
+    columns = max(1, min(len(rows), 3, int(PAGE_WIDTH / size)))
     lines = math.ceil(len(rows) / columns)
-    size = 1.5 + 0.55 * len(labels)
-    figure = _figure(columns * size + 0.8, lines * (size + 0.3))
+    figure = _figure(columns * size + 0.9, lines * (size + 0.3))
     panels = figure.subplots(lines, columns, squeeze=False)
     for axes, row in zip(panels.flat, rows, strict=False):
         shares = np.array([[np.nan if v is None else v for v in line] for line in row.confusion], dtype=float)
@@ -44,19 +48,21 @@ def plot_confusions(rows: Sequence[Row], labels: Sequence[str], paths: Sequence[
             shown = "–" if np.isnan(share) else f"{100 * share:.0f}"
             colour = "white" if share > 0.55 else "black"
             axes.text(j, i, shown, ha="center", va="center", fontsize=8, color=colour)
-        axes.set_title(f"{row.name}, {row.utterances} utterances", fontsize=9)
-        axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
-        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+        title = f"{textwrap.fill(row.name, int(11 * size))}\n{row.utterances} utterances"
+        axes.set_title(title, fontsize=9, parse_math=False)  # names may hold dollar signs
+        axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", parse_math=False)
+        axes.set_yticks(range(len(labels)), labels, parse_math=False)
+        axes.tick_params(labelsize=8)
     for axes in panels.flat[len(rows) :]:
         axes.set_axis_off()
     for axes in panels[:, 0]:
         axes.set_ylabel("true", fontsize=8)
-    for axes in panels[-1]:
+    for axes in panels.flat[max(0, len(rows) - columns) : len(rows)]:
         axes.set_xlabel("predicted", fontsize=8)
     bar = figure.colorbar(
         panels.flat[0].images[0], ax=panels, shrink=0.8 / lines, format=lambda share, _: f"{100 * share:.0f} %"
     )
-    bar.set_label("share of the true class, mean of the folds", fontsize=8)
+    bar.set_label("share of the true class,\nmean of the folds", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     _save(figure, paths)
 
@@ -68,19 +74,26 @@ def plot_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
         histories: stage → for each fold, for each epoch: figure → value.
         paths: pictures to write.
     """
-    figure = _figure(3.4 * len(histories) + 0.6, 4.6)
+    from matplotlib.ticker import MaxNLocator
+
+    width = min(3.4, max(2.1, 0.85 * PAGE_WIDTH / len(histories)))
+    figure = _figure(width * len(histories) + 0.6, 4.8)
     panels = figure.subplots(2, len(histories), squeeze=False, sharey="row", sharex="col")
     for column, (stage, folds) in zip(panels.T, histories.items(), strict=True):
         for axes, (kind, names) in zip(column, CURVES, strict=True):
             for name in names:
                 _draw_curves(axes, name, [[epoch[name] for epoch in fold] for fold in folds])
             axes.grid(alpha=0.3)
+            axes.tick_params(labelsize=8)
             axes.set_ylim(*((0.0, 1.0) if kind == "share" else (0.0, None)))
         column[0].set_title(stage, fontsize=9)
         column[1].set_xlabel("epoch", fontsize=8)
+        column[1].xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     for axes, (kind, _) in zip(panels[:, 0], CURVES, strict=True):
-        axes.set_ylabel("loss" if kind == "loss" else "validation part", fontsize=8)
-        axes.legend(fontsize=8)
+        axes.set_ylabel(kind, fontsize=8)
+    handles = [line for axes in panels[:, 0] for line in axes.get_legend_handles_labels()[0]]
+    ncols = 2 if width * len(histories) < 6 else 4
+    figure.legend(handles=handles, loc="outside upper center", ncols=ncols, fontsize=8, frameon=False)
     _save(figure, paths)
 
 
@@ -91,22 +104,26 @@ def plot_reliability(reliability: Reliability, paths: Sequence[str | Path]) -> N
         reliability: see ``measure_reliability``.
         paths: pictures to write.
     """
-    figure = _figure(4.2, 4.6)
+    figure = _figure(4.2, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     edges = np.linspace(0, 1, len(reliability.counts) + 1)
     some = reliability.counts > 0
     width = edges[1]
     upper.plot([0, 1], [0, 1], color="tab:gray", linestyle="--", label="confidence = accuracy")
-    upper.bar(edges[:-1][some], reliability.accuracy[some], width, align="edge", edgecolor="white", label="right")
-    upper.plot(reliability.confidence[some], reliability.accuracy[some], "o", color="tab:orange", markersize=4)
+    of_bin = reliability.accuracy[some]
+    upper.bar(edges[:-1][some], of_bin, width, align="edge", color="lightsteelblue", edgecolor="white", label="right")
+    means = {"color": "tab:orange", "markersize": 4, "clip_on": False, "label": "mean confidence in the bin"}
+    upper.plot(reliability.confidence[some], of_bin, "o", **means)
     upper.set_ylabel("share that is right", fontsize=8)
-    upper.set_title(f"expected calibration error {reliability.expected_calibration_error:.3f}", fontsize=9)
+    upper.set_title(f"expected calibration error {100 * reliability.expected_calibration_error:.1f} %", fontsize=9)
     upper.set_xlim(0, 1)
     upper.set_ylim(0, 1)
-    upper.legend(fontsize=8)
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     lower.bar(edges[:-1], reliability.counts, width, align="edge", edgecolor="white", color="tab:gray")
     lower.set_ylabel("predictions", fontsize=8)
     lower.set_xlabel("probability of the predicted class", fontsize=8)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8)
     _save(figure, paths)
 
 

@@ -54,8 +54,8 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
             va="center",
             color="white" if shares[row, column] > 0.5 else "black",
         )
-    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)  # a label may hold dollar signs
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}")

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pathosnet.evaluation.aggregation import Row, aggregate
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.calibration import Reliability, measure_reliability
@@ -47,8 +49,9 @@ class Results:
     rows: list[Row]
     """By corpus and language, and cumulative."""
     intervals: dict[str, dict[str, tuple[float, float]]]
-    """What is drawn again (``utterances``, ``speakers``) → ``accuracy``, ``uar`` → 95 % interval. The speakers' is
-    there only if all are known; it is the honest one for other people's voices."""
+    """What is drawn again (``utterances``, ``speakers``) → ``accuracy``, ``uar`` (of all folds together) → 95 %
+    interval. The speakers' is there only if all are known and there are several; it is the honest one for other
+    people's voices."""
     reliability: Reliability
 
 
@@ -75,7 +78,8 @@ def write_evaluation(folder: Path, experiment: Experiment) -> Results:
     for suffix, write in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
         (folder / f"table2.{suffix}").write_text(write(results.rows), encoding="utf-8")
     plot_confusions(results.rows, predictions.labels, _pictures(folder, "confusion"))
-    plot_curves(experiment.histories, _pictures(folder, "curves"))
+    if experiment.histories:
+        plot_curves(experiment.histories, _pictures(folder, "curves"))
     plot_reliability(results.reliability, _pictures(folder, "reliability"))
     write_report(folder, experiment, results)
     return results
@@ -86,16 +90,19 @@ def _pictures(folder: Path, name: str) -> list[Path]:
 
 
 def _intervals(predictions: Predictions) -> dict[str, dict[str, tuple[float, float]]]:
-    """Resamples utterances, or speakers with all that they say; seeds of an utterance stay together."""
-    rows = predictions.rows
-    right = (predictions.predicted == predictions.truth).astype(float)
-    groups = {"utterances": [(row["manifest"], row["row"]) for row in rows]}
-    if all(row["speaker"] for row in rows):
-        groups["speakers"] = [(row["corpus"], row["speaker"]) for row in rows]
+    """Resamples utterances, or speakers with all that they say; an utterance counts with its mean over the seeds."""
+    keys = np.array([f"{row['row']} {row['manifest']}" for row in predictions.rows])
+    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    right = np.bincount(numbers, predictions.predicted == predictions.truth) / np.bincount(numbers)
+    truth, rows = predictions.truth[first], [predictions.rows[i] for i in first]
+    groups: dict[str, Sequence[object]] = {"utterances": range(len(rows))}
+    speakers = [(row["corpus"], row["speaker"]) for row in rows]
+    if all(speaker for _, speaker in speakers) and len(set(speakers)) > 1:
+        groups["speakers"] = speakers
     return {
         name: {
             metric: interval(values)
-            for metric, values in bootstrap_figures(predictions.truth, right, resample_counts(drawn)).items()
+            for metric, values in bootstrap_figures(truth, right, resample_counts(drawn)).items()
         }
         for name, drawn in groups.items()
     }

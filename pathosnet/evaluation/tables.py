@@ -43,11 +43,14 @@ def to_markdown(rows: Sequence[Row]) -> str:
 def to_csv(rows: Sequence[Row]) -> str:
     """Makes CSV with full precision, an empty cell where a figure is not defined."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("corpus", "utterances", *PAPER_METRICS, "uar", "uar_sd"))
+    writer = csv.writer(text, lineterminator="\n")
+    over_seeds = (*PAPER_METRICS, "uar")
+    sds = (f"{metric}_sd_over_seeds" for metric in over_seeds)
+    writer.writerow(("corpus", "utterances", *PAPER_METRICS, "uar", "uar_sd", "pooled_uar", *sds))
     for row in rows:
         spread = (None, None) if row.uar is None else (row.uar.mean, row.uar.sd)
-        values = (*(row.figures[metric] for metric in PAPER_METRICS), *spread)
+        figures = (*(row.figures[metric] for metric in PAPER_METRICS), *spread, row.pooled_uar)
+        values = (*figures, *(row.over_seeds[metric] for metric in over_seeds))
         writer.writerow((row.name, row.utterances, *("" if value is None else f"{value:.6f}" for value in values)))
     return text.getvalue()
 

@@ -50,6 +50,20 @@ def test_uar_is_the_mean_over_folds():
     assert row.uar.sd == pytest.approx(np.std(recalls, ddof=1), abs=1e-6)
 
 
+def test_pooled_uar_is_that_of_all_folds_together():
+    """Fold 2 lacks a class: the mean over folds then differs from the figure of all utterances."""
+    predictions = make_predictions(per_group=47, num_seeds=2).where(
+        lambda row: row["fold"] != "2" or int(row["row"]) % 4 != 2
+    )
+    (row,) = aggregate(predictions)
+    of_seeds = [balanced_accuracy_score(seed.truth, seed.predicted) for seed in predictions.groups("seed").values()]
+    assert row.pooled_uar == pytest.approx(np.mean(of_seeds), abs=1e-6)
+    assert row.pooled_uar != pytest.approx(row.uar.mean, abs=1e-3)
+    assert row.over_seeds["uar"] == pytest.approx(
+        np.std([aggregate(seed)[0].uar.mean for seed in predictions.groups("seed").values()], ddof=1), abs=1e-9
+    )
+
+
 def test_seeds_are_averaged():
     predictions = make_predictions(num_seeds=3)
     (row,) = aggregate(predictions)
@@ -64,7 +78,8 @@ def test_seeds_are_averaged():
 def test_single_class_has_no_figures():
     row = next(row for row in aggregate(make_predictions(GROUPS)) if row.name == "angry (de)")
     assert set(row.figures.values()) == {None}
-    assert row.uar is row.accuracy is None
+    assert row.uar is row.accuracy is row.pooled_uar is None
+    assert set(row.over_seeds.values()) == {None}
     assert row.recalls["anger"] is not None
 
 
@@ -100,9 +115,19 @@ def test_table_shows_per_cent_and_dashes():
 def test_csv_has_all_digits_and_empty_cells():
     rows = aggregate(make_predictions(GROUPS))
     lines = [line.split(",") for line in to_csv(rows).splitlines()]
-    assert lines[0] == ["corpus", "utterances", "accuracy", "precision", "recall", "f1", "auc", "uar", "uar_sd"]
+    metrics = ["accuracy", "precision", "recall", "f1", "auc", "uar"]
+    sds = [f"{metric}_sd_over_seeds" for metric in metrics]
+    assert lines[0] == ["corpus", "utterances", *metrics, "uar_sd", "pooled_uar", *sds]
     assert float(lines[1][6]) == pytest.approx(rows[0].figures["auc"], abs=1e-6)
-    assert lines[4] == ["angry (de)", "60", *[""] * 7]
+    assert lines[1][10:] == [""] * 6  # of a single seed
+    assert lines[4] == ["angry (de)", "60", *[""] * 14]
+
+
+def test_csv_has_deviations_of_several_seeds():
+    rows = aggregate(make_predictions(num_seeds=2))
+    values = to_csv(rows).splitlines()[1].split(",")
+    expected = [rows[0].over_seeds[metric] for metric in ("accuracy", "precision", "recall", "f1", "auc", "uar")]
+    assert [float(value) for value in values[10:]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_latex_escapes_what_it_must():

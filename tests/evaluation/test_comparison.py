@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from making import make_predictions
@@ -6,6 +8,7 @@ from scipy.stats import binomtest
 from pathosnet import cli
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Predictions
+from pathosnet.evaluation.aggregation import aggregate
 from pathosnet.evaluation.comparison import compare
 
 WORSE = {"skill": 0.3}
@@ -55,10 +58,42 @@ def test_seeds_are_averaged_for_each_utterance():
 
 
 def test_other_folds_cannot_be_compared():
-    with pytest.raises(InputError, match=r"^[AB]: did not test row \d+ of a \(\d+.wav\) in fold \d; .* --folds"):
+    with pytest.raises(InputError, match=r"^B: did not test row 5 of a \(3.wav\) in fold 0, as A did .* --folds"):
         compare(make_predictions(), make_predictions(num_folds=4))
-    with pytest.raises(InputError, match="did not test row 61"):
+    with pytest.raises(InputError, match=r"^B: did not test row 61 .*\(1 tests are in A alone, 0 in B alone\)"):
         compare(make_predictions(), make_predictions(per_group=59))
+    with pytest.raises(InputError, match=r"^A: did not test row 61 .* as B did"):
+        compare(make_predictions(per_group=59), make_predictions())
+
+
+def test_rows_of_the_same_name_stand_side_by_side():
+    """Runs may have read their corpora in another order."""
+    groups = {("x", "en"): "hasn", ("y", "it"): "has", ("z", ""): "hasn"}
+    first, second = make_predictions(groups), make_predictions(groups, **WORSE)
+    found = compare(first, second.take(range(len(second))[::-1]))
+    assert [(a.name, b.name) for a, b in found.rows] == [(n, n) for n in ("x (en)", "y (it)", "z", "cumulative")]
+    expected = {row.name: row.figures["accuracy"] for row in aggregate(second)}
+    assert {b.name: b.figures["accuracy"] for _, b in found.rows} == pytest.approx(expected)
+
+
+def test_other_languages_cannot_be_compared():
+    with pytest.raises(InputError, match=r"^B: has the corpora and languages a \(it\); expected those of A, a \(en\)"):
+        compare(make_predictions(), make_predictions({("a", "it"): "hasn"}))
+
+
+def test_other_emotions_cannot_be_compared():
+    predictions = make_predictions()
+    truth = np.where(np.arange(60) < 3, (predictions.truth + 1) % 4, predictions.truth)
+    other = Predictions(predictions.labels, predictions.rows, truth, predictions.probabilities)
+    with pytest.raises(InputError, match=r"^B: has another emotion than A for row \d+ of a .* and 2 other utterances"):
+        compare(predictions, other)
+
+
+def test_utterances_that_look_the_same_are_not_taken_for_seeds():
+    predictions = make_predictions()
+    twice = Predictions.join([predictions, predictions])
+    with pytest.raises(InputError, match=r"^A: tested row 2 of a \(0.wav\) in fold 0 twice; give each corpus a name"):
+        compare(twice, twice)
 
 
 def test_other_labels_cannot_be_compared():
@@ -75,6 +110,11 @@ def test_command(tmp_path, capsys):
     assert "McNemar's exact test p = " in shown
     assert len({len(line) for line in shown.splitlines()[2:6]}) == 1
     assert "–" in shown.splitlines()[4]
+    cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"])
+    read = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in read["rows"][0]] == ["x (en)", "x (en)"]
+    assert read["utterances"] == 120
+    assert set(read["differences"]) == {"accuracy", "uar"}
     with pytest.raises(SystemExit) as stopped:
         cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "nowhere")])
     assert stopped.value.code == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from making import make_predictions, write_tone
 
-from pathosnet.evaluation import Predictions
+from pathosnet.evaluation import Predictions, plot_confusion_matrix
 from pathosnet.evaluation.results import Experiment, measure_results, write_evaluation
 
 ATTACK = "<script>alert('x')</script> & \"quoted\" <img src=x onerror=alert(1)>"
@@ -78,7 +78,8 @@ def test_metrics_are_those_of_the_predictions(folder):
     assert [row["figures"] for row in written["rows"]] == [row.figures for row in results.rows]
     assert written["expected_calibration_error"] == pytest.approx(results.reliability.expected_calibration_error)
     low, high = written["intervals"]["speakers"]["uar"]
-    assert low < results.rows[-1].uar.mean < high
+    assert low < results.rows[-1].pooled_uar < high
+    assert [row["pooled_uar"] for row in written["rows"]] == [row.pooled_uar for row in results.rows]
 
 
 def test_predictions_are_read_as_they_were_written(folder):
@@ -103,7 +104,11 @@ def test_page_shows_what_was_run_and_found(folder):
     text = " ".join(Page((folder / "report.html").read_text()).texts)
     for shown in (
         *("pathosnet cross-validate a.csv --out runs/x", "batch_size", "torch 2.11.0", "emofilm (it)", "cumulative"),
-        *("no test speaker occurs in training", "95 % bootstrap interval over speakers", "Expected calibration error"),
+        *(
+            "no test speaker occurs in training",
+            "95 % bootstrap interval over 21 speakers",
+            "Expected calibration error",
+        ),
     ):
         assert shown in text
     accuracy = measure_results(experiment().predictions).rows[0].figures["accuracy"]
@@ -140,6 +145,51 @@ def test_recordings_can_be_heard_where_they_are(tmp_path):
     players = [attributes for tag, attributes in page.tags if tag == "audio"]
     assert len(players) == 20
     assert {attributes["src"] for attributes in players} == {"../clips/a%20b.wav"}
+
+
+def test_mistake_of_several_seeds_is_shown_once(tmp_path):
+    (tmp_path / "run").mkdir()
+    predictions = make_predictions(per_group=6, num_seeds=3, skill=0.0)
+    wrong = {
+        row["row"]
+        for row, hit in zip(predictions.rows, predictions.predicted == predictions.truth, strict=True)
+        if not hit
+    }
+    write_evaluation(tmp_path / "run", experiment(predictions=predictions))
+    texts = Page((tmp_path / "run" / "report.html").read_text()).texts
+    shown = [text.split(",")[1].removeprefix(" row ") for text in texts if text.startswith("a, row ")]
+    assert sorted(shown) == sorted(wrong)
+    assert "Standard deviations over the seeds" in texts
+
+
+def test_dollar_signs_are_no_formulas(tmp_path):
+    """Matplotlib takes what stands between two for TeX, and fails at commands that it does not know."""
+    labels = (r"ha$\x$", "anger", "sadness", "neutral")
+    predictions = make_predictions({(r"a$\bad$", "en"): "hasn"}, labels=labels)
+    counts = {"a": dict.fromkeys(labels, 15)}
+    results = write_evaluation(tmp_path, experiment(predictions=predictions, counts=counts))
+    plot_confusion_matrix(np.eye(4).tolist(), labels, tmp_path / "one.png")
+    assert results.rows[0].name == r"a$\bad$ (en)"
+    assert (tmp_path / "one.png").stat().st_size > 5_000
+
+
+def test_experiment_without_training_has_no_curves(tmp_path):
+    write_evaluation(tmp_path, experiment(histories={}))
+    assert not (tmp_path / "curves.png").exists()
+    assert "Learning curves" not in (tmp_path / "report.html").read_text()
+
+
+def test_single_speaker_has_no_interval_over_speakers():
+    predictions = make_predictions()
+    rows = tuple({**row, "speaker": "ann"} for row in predictions.rows)
+    assert set(measure_results(replace(predictions, rows=rows)).intervals) == {"utterances"}
+    assert set(measure_results(predictions).intervals) == {"utterances", "speakers"}
+
+
+def test_seeds_that_agree_have_the_intervals_of_one():
+    predictions = make_predictions()
+    again = replace(predictions, rows=tuple({**row, "seed": "1"} for row in predictions.rows))
+    assert measure_results(Predictions.join([predictions, again])).intervals == measure_results(predictions).intervals
 
 
 def test_perfect_predictions_have_no_mistakes(tmp_path):
