@@ -13,7 +13,8 @@ from torch import Tensor
 from pathosnet.errors import InputError
 
 SAMPLE_RATE = 16_000
-BLOCK_SAMPLES = 1 << 22  # bounds the memory of a long recording
+OUTPUTS_AT_ONCE = 128  # of a resampling product, which are fast when they are wide
+BLOCK_SAMPLES = 1 << 20  # bounds the memory of a long recording
 MIN_SAMPLES = 400  # one 25 ms analysis window at 16 kHz: less holds no frame of any feature
 
 
@@ -118,22 +119,31 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     Returns:
         ``(ceil(samples · sample_rate / rate),)``.
     """
-    resampler = _resampler(rate, sample_rate)
-    context = rate * -(-resampler.width // rate)  # whole periods, so that every piece begins in the same phase
-    step = rate * max(1, BLOCK_SAMPLES // rate)
+    matrix, hop, first = _resampling_matrix(rate, sample_rate)
+    taps, outputs = matrix.shape
+    num_samples = -(-len(waveform) * sample_rate // rate)
+    num_steps = -(-num_samples // outputs)
+    at_once = max(1, BLOCK_SAMPLES // hop)
     pieces = []
-    for start in range(0, len(waveform), step):
-        first, last = max(0, start - context), start + step + context
-        piece = resampler(waveform[first:last])
-        skipped = (start - first) // rate * sample_rate
-        pieces.append(piece[skipped : skipped + step // rate * sample_rate])
-    return torch.cat(pieces)
+    for step in range(0, num_steps, at_once):
+        start = step * hop + first
+        stop = (min(step + at_once, num_steps) - 1) * hop + first + taps
+        samples = waveform[max(start, 0) : stop]
+        samples = torch.nn.functional.pad(samples, (max(-start, 0), stop - max(start, 0) - len(samples)))
+        pieces.append((samples.unfold(0, taps, hop) @ matrix).flatten())
+    return torch.cat(pieces)[:num_samples]
 
 
 @functools.lru_cache(maxsize=8)
-def _resampler(rate: int, sample_rate: int) -> Any:
-    """Returns torchaudio's resampler, which keeps its filter."""
-    return import_torchaudio().transforms.Resample(
+def _resampling_matrix(rate: int, sample_rate: int) -> tuple[Tensor, int, int]:
+    """Returns what turns ``taps`` samples into ``outputs`` resampled ones, one column each.
+
+    The filter is torchaudio's. Its periods, which may be as short as one output, are put side by side.
+
+    Returns:
+        ``(taps, outputs)``; the hop from one product to the next in samples; where the first one begins.
+    """
+    resampler = import_torchaudio().transforms.Resample(
         rate,
         sample_rate,
         lowpass_filter_width=64,
@@ -142,6 +152,12 @@ def _resampler(rate: int, sample_rate: int) -> Any:
         beta=14.769656459379492,
         dtype=torch.float32,
     )
+    kernel = resampler.kernel[:, 0]  # (outputs of a period, taps of a period)
+    outputs = len(kernel)
+    hop = rate // resampler.gcd
+    periods = max(1, OUTPUTS_AT_ONCE // outputs)
+    shifted = [torch.nn.functional.pad(kernel, (i * hop, (periods - 1 - i) * hop)) for i in range(periods)]
+    return torch.cat(shifted).T.contiguous(), periods * hop, -resampler.width
 
 
 def import_torchaudio() -> Any:

@@ -90,7 +90,7 @@ class AcousticExtractor(nn.Module, ABC):
             One ``(time, …)`` a recording, the same as alone; no rows if it is too short for one.
         """
         if self.backbone is None:
-            return [torch.cat(list(self.front_end_pieces(waveform))) for waveform in waveforms]
+            return [self.front_end(waveform) for waveform in waveforms]
         network: Callable[[Tensor], Tensor] = self.backbone if part == "features" else self.backbone.frozen_part
         counts = [0] * len(waveforms)
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from pathosnet.audio import SAMPLE_RATE, _resampler, load_audio, resample, to_mono
+from pathosnet.audio import SAMPLE_RATE, _resampling_matrix, load_audio, resample, to_mono
 from pathosnet.errors import InputError
 
 HERTZ, AMPLITUDE = 440.0, 0.5
@@ -211,7 +211,7 @@ def test_a_torchaudio_that_does_not_fit_names_both_versions_and_the_fix(
 ) -> None:
     soundfile.write(tmp_path / "clip.wav", sine(8000), 8000)
     version = importlib.metadata.version("torchaudio")
-    _resampler.cache_clear()
+    _resampling_matrix.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
         monkeypatch.delitem(sys.modules, name)
     if kind == "missing":

@@ -18,7 +18,7 @@ NUM_BANDS = 64
 MIN_HERTZ = 125.0
 MAX_HERTZ = 7500.0
 LOG_OFFSET = 0.01
-FRAMES_AT_ONCE = 8192  # bounds the memory of a long recording
+FRAMES_AT_ONCE = 1024  # bounds the memory of a long recording, and fits into caches
 EXAMPLE_FRAMES = 96  # 0.96 s, the length of VGGish's examples and the hop between them
 
 

@@ -14,7 +14,7 @@ FFT_SAMPLES = 512
 WINDOW_SAMPLES = 400  # 25 ms at 16 kHz
 NUM_BINS = 257
 EPSILON = 1e-5
-FRAMES_AT_ONCE = 8192  # bounds the memory of a long recording
+FRAMES_AT_ONCE = 1024  # bounds the memory of a long recording, and fits into caches
 
 
 def normalised_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
