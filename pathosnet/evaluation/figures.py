@@ -37,8 +37,8 @@ def plot_confusions(rows: Sequence[Row], labels: Sequence[str], paths: Sequence[
     """
     cell = 0.55 if len(labels) <= 6 else 0.42
     size = 0.8 + 0.065 * max(map(len, labels)) + cell * len(labels)
-    columns = max(1, min(len(rows), 3, int(PAGE_WIDTH / size)))
-    lines = math.ceil(len(rows) / columns)
+    lines = math.ceil(len(rows) / max(1, min(3, int(PAGE_WIDTH / size))))
+    columns = math.ceil(len(rows) / lines)  # four stand in two lines of two
     figure = _figure(columns * size + 0.9, lines * (size + 0.3))
     panels = figure.subplots(lines, columns, squeeze=False)
     for axes, row in zip(panels.flat, rows, strict=False):
