@@ -332,7 +332,7 @@ def measure_memory(names: str, minutes: float) -> None:
         "vggish": VGGishExtractor(VGGish().eval()),
         "ghostvlad": GhostVLADExtractor(ThinResNet34().eval()),
     }
-    # every window of a minute's silence-free speech, but only a twentieth of an hour's
+    # the whole hour's spectrogram, but only a window every 3 s of it
     sparse = {"logmel": extractors["logmel"], "ghostvlad": GhostVLADExtractor(ThinResNet34().eval(), hop_frames=300)}
     chosen = sparse if names.startswith("sparse") else {name: extractors[name] for name in names.split(",")}
     rate, channels = (44_100, 2) if "44.1" in names else (RATE, 1)

@@ -16,8 +16,9 @@ from pathosnet.corpora import Utterance
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, Part, extract_together
 
-FEW_BYTES = 64 << 20  # so little is read before worker processes would have started
-MAX_WORKERS = 8  # one reads some hundred seconds of audio in the time of the fastest backbone's one
+FEW_BYTES = 64 << 20  # read before worker processes would pay for their start
+FEW_PROCESSORS = 3  # which the backbones keep busy: there, workers only take turns with them
+MAX_WORKERS = 8
 
 
 def extract(
@@ -64,12 +65,12 @@ def extract(
 
 
 def suitable_workers(sources: Sequence[Utterance]) -> int:
-    """Returns how many processes shall read: none if there is little to read, or processes cannot be forked."""
+    """Returns how many processes shall read: none for little to read, few processors, or where none can be forked."""
     if not sys.platform.startswith("linux"):
         return 0  # elsewhere a new process imports the caller's script again, which may not be made for it
     num_bytes = sum(source.audio.stat().st_size for source in sources if source.audio and source.audio.is_file())
     num_cpus = len(os.sched_getaffinity(0))
-    return 0 if num_bytes < FEW_BYTES else min(num_cpus - 1, MAX_WORKERS)
+    return 0 if num_bytes < FEW_BYTES or num_cpus <= FEW_PROCESSORS else min(num_cpus - 1, MAX_WORKERS)
 
 
 @contextmanager

@@ -140,6 +140,9 @@ def test_processes_read_only_where_there_is_much_to_read(corpus, monkeypatch):
     assert suitable_workers(corpus.utterances) == 3
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(96)))
     assert suitable_workers(corpus.utterances) == 8
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert suitable_workers(corpus.utterances) == 0
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)))
     monkeypatch.setattr("sys.platform", "darwin")
     assert suitable_workers(corpus.utterances) == 0
 
