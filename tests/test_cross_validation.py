@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
@@ -189,8 +190,11 @@ def test_several_corpora_are_tested_together(corpus, tmp_path):
 
 
 def test_processes_that_share_the_folds_find_what_one_finds(finished, corpus, tmp_path):
+    """Apart from the order of sums: each of the processes has fewer threads."""
     cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3), seeds=(0, 7), fold_workers=2)
-    assert (tmp_path / "cv" / "predictions.csv").read_text() == (finished / "predictions.csv").read_text()
+    ours, theirs = (Predictions.read(folder / "predictions.csv") for folder in (tmp_path / "cv", finished))
+    assert ours.rows == theirs.rows
+    np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-3)
     assert not list((tmp_path / "cv").rglob("*.lock"))
 
 
