@@ -1,6 +1,7 @@
 """From recordings on disk to acoustic features: worker processes read ahead, the backbones see full batches."""
 
 import os
+import signal
 import sys
 import time
 import warnings
@@ -101,9 +102,20 @@ class _Recordings(Dataset[Tensor | InputError]):
             return error
 
 
+def _leave_interrupts_to_the_first_process(_: int) -> None:
+    """Ctrl-C reaches every process; one that it ends halfway may leave its queue such that the others wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _loaded(sources: Sequence[Utterance], workers: int) -> Iterator[Tensor]:
     context = "fork" if workers and sys.platform.startswith("linux") else None
-    loader = DataLoader(_Recordings(sources), batch_size=None, num_workers=workers, multiprocessing_context=context)
+    loader = DataLoader(
+        _Recordings(sources),
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context=context,
+        worker_init_fn=_leave_interrupts_to_the_first_process,
+    )
     with warnings.catch_warnings():
         # Python ≥ 3.12 warns of forking beside threads; the workers use none of this process' threads.
         warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
