@@ -31,6 +31,7 @@ class Values(tuple[str, ...]):
 
 
 NONE = "none"
+AUTO = "auto"
 HASHED = "hashed"
 POSITIVE = (
     *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
@@ -78,6 +79,10 @@ class TrainConfig:
     workers: int | None = None
     """Processes that read recordings while features are extracted; 0 for none beside the main one, null for as many
     as suit the corpus and the machine."""
+
+    feature_store: str = AUTO
+    """Folder that keeps what pre-trained networks make of recordings, for the next fold, run or process; auto: in the
+    user's cache ($PATHOSNET_CACHE); none."""
 
     text: Values = Values((HASHED,))
     """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin); repeatable."""

@@ -1,17 +1,20 @@
 """From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pathosnet.config import HASHED, TrainConfig, parse_pairs
+from pathosnet.cache import cache_folder
+from pathosnet.config import AUTO, HASHED, NONE, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus
 from pathosnet.errors import InputError
-from pathosnet.extraction import extract, naming_row
+from pathosnet.extraction import extract, extract_all, naming_row
 from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
+from pathosnet.feature_store import FeatureStore
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.word_vectors import load_language_map
@@ -75,6 +78,8 @@ def extract_features(
     positions: Sequence[int] | None = None,
     change: Callable[[Tensor, int], Tensor] | None = None,
     workers: int | None = None,
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
 ) -> FeatureTable:
     """Extracts the features of a corpus' utterances.
 
@@ -86,20 +91,28 @@ def extract_features(
         positions: of the utterances; all if None.
         change: makes another recording of a waveform ``(samples,)`` and its utterance's position.
         workers: processes that read recordings; see ``extract``.
+        store: of features; see ``extract_all``. Not used for changed recordings.
+        device: where the extractors compute.
 
     Raises:
         InputError: a recording cannot be used; it names file and row.
     """
     positions = range(len(corpus)) if positions is None else positions
-    sequences: dict[str, list[Tensor]] = {name: [] for name in (*extractors, *([TEXT] if text is not None else []))}
     utterances = [corpus.utterances[i] for i in positions]
-    if extractors:
-        shown = progress and is_main_process()
-        changed = None if change is None else lambda waveform, i: change(waveform, positions[i])
-        for _, found in extract(utterances, extractors, workers=workers, progress=shown, change=changed):
-            for name, sequence in found.items():
-                sequences[name].append(sequence)
+    shown = progress and is_main_process()
+    sequences: dict[str, list[Tensor]] = {}
+    if change is not None:
+        changed = [
+            found
+            for _, found in extract(
+                utterances, extractors, "features", workers, shown, "features", lambda w, i: change(w, positions[i])
+            )
+        ]
+        sequences = {name: [found[name] for found in changed] for name in extractors}
+    elif extractors:
+        sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
     if text is not None:
+        sequences[TEXT] = []
         for utterance in utterances:
             with naming_row(utterance):
                 sequences[TEXT].append(text.embed(utterance.text, utterance.language or None))
@@ -114,9 +127,53 @@ def is_main_process() -> bool:
 
 
 def hidden_features(
-    corpus: Corpus, extractor: AcousticExtractor, progress: bool, workers: int | None = None
+    corpus: Corpus,
+    extractor: AcousticExtractor,
+    progress: bool,
+    workers: int | None = None,
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
 ) -> list[Tensor]:
     """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
-    title, shown = f"{extractor.name} below its unlocked layer", progress and is_main_process()
-    found = extract(corpus.utterances, {extractor.name: extractor}, "frozen", workers, shown, title)
-    return [sequences[extractor.name] for _, sequences in found]
+    name, shown = extractor.name, progress and is_main_process()
+    title = f"{name} below its unlocked layer"
+    return extract_all(corpus.utterances, {name: extractor}, "frozen", workers, shown, title, store, device)[name]
+
+
+def fill_store(corpus: Corpus, config: TrainConfig) -> None:
+    """Computes all that the store keeps for a run on this corpus, so that several processes find it there."""
+    store, device = open_store(config), extraction_device(config)
+    if store is None:
+        return
+    extractors = {name: e for name, e in build_extractors(config).items() if e.backbone is not None}
+    extract_features(corpus, extractors, None, config.progress, workers=config.workers, store=store, device=device)
+    if config.fine_tune:
+        for extractor in extractors.values():
+            hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+
+
+def open_store(config: TrainConfig) -> FeatureStore | None:
+    """Opens the store of features that the options name; None for none.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    if config.feature_store == NONE:
+        return None
+    if config.feature_store != AUTO:
+        return FeatureStore(config.feature_store)
+    folder = cache_folder("features")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"features are not kept from run to run: {folder} cannot be made ({error.strerror})", file=sys.stderr)
+        return None
+    return FeatureStore(folder)
+
+
+def extraction_device(config: TrainConfig) -> torch.device:
+    """Returns where features are extracted: on this process' GPU, if training uses one, else on the CPU."""
+    if config.accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return torch.device("cpu")
+    own = config.devices.split(",")[0] if "," in config.devices else os.environ.get("LOCAL_RANK", "0")
+    return torch.device("cuda", int(own) % torch.cuda.device_count())

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
 from pathosnet.corpora.folds import describe_leak, describe_split, find_leak, write_folds
-from pathosnet.corpus_features import is_main_process
+from pathosnet.corpus_features import fill_store, is_main_process
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Predictions
 from pathosnet.evaluation.results import Experiment, write_evaluation
@@ -57,6 +57,7 @@ UNIMPORTANT = (
     "strategy",
     "fold",
     "workers",
+    "feature_store",
 )
 """Options that a run may be continued with other values of."""
 
@@ -150,6 +151,7 @@ def _train_side_by_side(
     keep: bool,
 ) -> None:
     """Lets several processes share the folds, each on a device of its own if there are GPUs."""
+    fill_store(corpus, config)
     missing = _missing(out, splits, seeds)
     context = multiprocessing.get_context("spawn")
     numbers = context.Queue()

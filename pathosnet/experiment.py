@@ -23,8 +23,10 @@ from pathosnet.corpus_features import (
     build_extractors,
     build_text_embedder,
     extract_features,
+    extraction_device,
     hidden_features,
     is_main_process,
+    open_store,
 )
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_matrix
@@ -83,7 +85,15 @@ def prepare(corpus: Corpus, config: TrainConfig) -> PreparedCorpus:
     """
     text = build_text_embedder(config)
     extractors = build_extractors(config)
-    table = extract_features(corpus, extractors, text, config.progress, workers=config.workers)
+    table = extract_features(
+        corpus,
+        extractors,
+        text,
+        config.progress,
+        workers=config.workers,
+        store=open_store(config),
+        device=extraction_device(config),
+    )
     return PreparedCorpus(corpus, extractors, text, table)
 
 
@@ -129,7 +139,9 @@ def train_fold(
         extractors,
         config,
         logs,
-        lambda extractor: hidden_features(corpus, extractor, config.progress, config.workers),
+        lambda extractor: hidden_features(
+            corpus, extractor, config.progress, config.workers, open_store(config), extraction_device(config)
+        ),
         logger,
         checkpoints,
         callbacks,

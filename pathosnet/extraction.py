@@ -6,8 +6,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -16,6 +18,7 @@ from pathosnet.audio import SAMPLE_RATE, load_audio
 from pathosnet.corpora import Utterance
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, Part, extract_together
+from pathosnet.feature_store import FeatureStore, Recipe, hash_file, hash_weights
 
 FEW_BYTES = 64 << 20  # read before worker processes would pay for their start
 FEW_PROCESSORS = 3  # which the backbones keep busy: there, workers only take turns with them
@@ -30,6 +33,7 @@ def extract(
     progress: bool = True,
     title: str = "features",
     change: Callable[[Tensor, int], Tensor] | None = None,
+    device: torch.device | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Extracts from recordings.
 
@@ -41,9 +45,10 @@ def extract(
         progress: show a progress bar, if there is a terminal to show it.
         title: of the progress bar.
         change: makes another recording of a waveform ``(samples,)`` and its position in ``sources``.
+        device: where the extractors compute; None leaves them where they are.
 
     Yields:
-        The position in ``sources`` and name → ``(time, …)``, in the order of the sources.
+        The position in ``sources`` and name → ``(time, …)`` on the CPU, in the order of the sources.
 
     Raises:
         InputError: a recording cannot be used; it names file and row.
@@ -55,14 +60,109 @@ def extract(
         nonlocal heard
         loaded = _loaded(sources, suitable_workers(sources) if workers is None else workers)
         for i, waveform in enumerate(loaded):
-            yield waveform if change is None else change(waveform, i)
             heard += len(waveform) / SAMPLE_RATE
+            yield (waveform if change is None else change(waveform, i)).to(device)
 
-    with bar:
+    with bar, _on_device(extractors, device):
         for i, found in enumerate(extract_together(waveforms(), extractors, part)):
             bar.set_postfix_str(f"{heard / (time.perf_counter() - started):.0f} s of audio a second", refresh=False)
             bar.update()
-            yield i, found
+            yield i, {name: sequence.cpu() for name, sequence in found.items()}
+
+
+@contextmanager
+def _on_device(extractors: Mapping[str, AcousticExtractor], device: torch.device | None) -> Iterator[None]:
+    """Moves extractors to a device, and back to the CPU in the end."""
+    for extractor in extractors.values():
+        extractor.to(device)
+    try:
+        yield
+    finally:
+        if device is not None:
+            for extractor in extractors.values():
+                extractor.cpu()
+
+
+def extract_all(
+    sources: Sequence[Utterance],
+    extractors: Mapping[str, AcousticExtractor],
+    part: Part = "features",
+    workers: int | None = None,
+    progress: bool = True,
+    title: str = "features",
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
+) -> dict[str, list[Tensor]]:
+    """Extracts from all recordings; what pre-trained networks make of them is taken from a store, and put there.
+
+    Args:
+        sources: see ``extract``, as for the following.
+        extractors: acoustic feature → extractor.
+        part: what to compute.
+        workers: processes that read.
+        progress: show a progress bar.
+        title: of the progress bar.
+        store: of features; None computes everything and keeps it in memory.
+        device: where the extractors compute.
+
+    Returns:
+        Name → ``(time, …)`` for each source; what the store has is memory-mapped.
+
+    Raises:
+        InputError: a recording cannot be used, or the store cannot be written to.
+    """
+    stored = {name: e for name, e in extractors.items() if store is not None and e.backbone is not None}
+    computed = {name: e for name, e in extractors.items() if name not in stored}
+    sequences: dict[str, list[Tensor]] = {name: [] for name in extractors}
+    if store is not None and stored:
+        sequences |= _through_store(sources, stored, part, workers, progress, title, store, device)
+    if computed:
+        for _, found in extract(sources, computed, part, workers, progress, title, device=device):
+            for name, sequence in found.items():
+                sequences[name].append(sequence)
+    return sequences
+
+
+def _through_store(
+    sources: Sequence[Utterance],
+    extractors: Mapping[str, AcousticExtractor],
+    part: Part,
+    workers: int | None,
+    progress: bool,
+    title: str,
+    store: FeatureStore,
+    device: torch.device | None,
+) -> dict[str, list[Tensor]]:
+    keys = _hash_recordings(sources)
+    shelves = {
+        name: store.shelf(Recipe(name, part, extractor.config(), hash_weights(extractor)))
+        for name, extractor in extractors.items()
+    }
+    with ExitStack() as stack:
+        if any(len(shelf.find(keys)) < len(set(keys)) for shelf in shelves.values()):
+            for name in sorted(shelves):  # in one order everywhere: two processes never wait for each other
+                stack.enter_context(shelves[name].claimed(keys))
+        found = {name: shelf.find(keys) for name, shelf in shelves.items()}  # another process may have made them
+        unknown = [name for name in found if len(found[name]) < len(set(keys))]
+        missing = [i for i, key in enumerate(keys) if any(key not in found[name] for name in unknown)]
+        writers = {name: stack.enter_context(shelves[name].writing()) for name in unknown}
+        wanted = {name: extractors[name] for name in unknown}
+        there = [sources[i] for i in missing]
+        for i, made in extract(there, wanted, part, workers, progress, title, device=device):
+            for name, sequence in made.items():
+                writers[name](keys[missing[i]], sequence)
+    found |= {name: shelves[name].find(keys) for name in unknown}
+    return {name: [by_key[key] for key in keys] for name, by_key in found.items()}
+
+
+def _hash_recordings(sources: Sequence[Utterance]) -> list[str]:
+    def hash_one(source: Utterance) -> str:
+        assert source.audio is not None
+        with naming_row(source):
+            return hash_file(source.audio)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(hash_one, sources))
 
 
 def suitable_workers(sources: Sequence[Utterance]) -> int:

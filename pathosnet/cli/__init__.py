@@ -12,7 +12,19 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from jsonargparse.typing import register_type
 
 from pathosnet import __version__
-from pathosnet.cli import compare, corpora, cross_validate, demo, evaluate, predict, robustness, train, transcribe, tune
+from pathosnet.cli import (
+    compare,
+    corpora,
+    cross_validate,
+    demo,
+    evaluate,
+    features,
+    predict,
+    robustness,
+    train,
+    transcribe,
+    tune,
+)
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
 from pathosnet.presets import preset_path
@@ -29,6 +41,7 @@ COMMANDS: dict[str, ModuleType] = {
     "tune": tune,
     "robustness": robustness,
     "transcribe": transcribe,
+    "features": features,
 }
 
 
