@@ -1,20 +1,18 @@
 """From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pathosnet.cache import cache_folder
 from pathosnet.config import AUTO, HASHED, NONE, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus
 from pathosnet.errors import InputError
 from pathosnet.extraction import extract, extract_all, naming_row
 from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
-from pathosnet.feature_store import FeatureStore
+from pathosnet.feature_store import FeatureStore, default_store
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.word_vectors import load_language_map
@@ -62,7 +60,7 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
             mapping = load_language_map(maps[language]) if language in maps else None
             tables[language] = FastTextVectors(file, mapping, TEXT_DIM)
         else:
-            tables[language] = WordVectors.load(file, config.max_words, config.oov, TEXT_DIM)
+            tables[language] = WordVectors.load(file, config.max_words, config.oov, TEXT_DIM, open_store(config))
     unknown = maps.keys() - tables.keys()
     if unknown:
         raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
@@ -160,15 +158,7 @@ def open_store(config: TrainConfig) -> FeatureStore | None:
     """
     if config.feature_store == NONE:
         return None
-    if config.feature_store != AUTO:
-        return FeatureStore(config.feature_store)
-    folder = cache_folder("features")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"features are not kept from run to run: {folder} cannot be made ({error.strerror})", file=sys.stderr)
-        return None
-    return FeatureStore(folder)
+    return default_store() if config.feature_store == AUTO else FeatureStore(config.feature_store)
 
 
 def extraction_device(config: TrainConfig) -> torch.device:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 import uuid
 import warnings
@@ -25,6 +26,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pathosnet.cache import cache_folder
 from pathosnet.errors import InputError
 from pathosnet.files import read_json, write_json
 
@@ -100,6 +102,17 @@ def hash_file(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()
+
+
+def default_store() -> "FeatureStore | None":
+    """Returns the store in the user's cache; None, with a note on stderr, if that cannot be written to."""
+    folder = cache_folder("features")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"features are not kept from run to run: {folder} cannot be made ({error.strerror})", file=sys.stderr)
+        return None
+    return FeatureStore(folder)
 
 
 class FeatureStore:

@@ -13,6 +13,7 @@ from pathosnet.audio import load_audio, to_mono
 from pathosnet.emotions import PAPER_EMOTIONS, check_labels, valence_of
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor, extract_together
+from pathosnet.feature_store import default_store
 from pathosnet.features import TextEmbedder, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE
 from pathosnet.files import written_aside
@@ -113,7 +114,11 @@ class PathosNet:
             if vectors is None:
                 raise InputError(f"{path}: reads text as well; pass the word vectors of its language, vectors=FILE")
             dim = network.input_dims[TEXT]
-            table = vectors if isinstance(vectors, WordVectors) else WordVectors.load(vectors, max_words, dim=dim)
+            table = (
+                vectors
+                if isinstance(vectors, WordVectors)
+                else WordVectors.load(vectors, max_words, dim=dim, store=default_store())
+            )
             text = TextEmbedder({ANY_LANGUAGE: table})
         acoustic: dict[str, AcousticExtractor] = {
             "vggish": VGGishExtractor(load_vggish(vggish, output="softmax")),

@@ -1,6 +1,5 @@
 """A model as a folder: ``config.json``, ``model.safetensors``, and word vectors in ``text/``. Nothing is pickled."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, extractor_from_config
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import LanguageIdentifier
-from pathosnet.files import read_json, write_json
+from pathosnet.files import fingerprint, read_json, write_json
 from pathosnet.models import TEXT, Classified, network_from_config
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TEXT_FOLDER = "text"
-FINGERPRINT_BYTES = 1 << 20
 
 
 class _Parts(nn.Module):
@@ -166,7 +164,7 @@ def _save_table(folder: Path, name: str, table: WordEmbedding) -> dict[str, Any]
             "kind": "fasttext",
             "name": name,
             "path": str(table.path.resolve()),
-            "fingerprint": _fingerprint(table.path),
+            "fingerprint": fingerprint(table.path),
             "mapped": table.mapping is not None,
         }
     raise TypeError(f"expected word vectors that can be saved, got {type(table).__name__}")
@@ -197,7 +195,7 @@ def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
         return WordVectors(words, vectors, config["oov"])
     if config["kind"] == "fasttext":
         path = Path(config["path"])
-        if not path.is_file() or _fingerprint(path) != config["fingerprint"]:
+        if not path.is_file() or fingerprint(path) != config["fingerprint"]:
             raise InputError(
                 f"{folder}: needs the fastText model {path}, which is "
                 f"{'another file' if path.is_file() else 'missing'} (it is too large to be saved along); "
@@ -205,14 +203,3 @@ def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
             )
         return FastTextVectors(path, _read_safetensors(stored)["mapping"] if config["mapped"] else None)
     raise InputError(f"{folder / CONFIG_FILE}: expected word vectors of a known kind, got {config['kind']!r}")
-
-
-def _fingerprint(path: Path) -> str:
-    """Hashes size, beginning and end: enough to tell models apart, without reading gigabytes."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(FINGERPRINT_BYTES))
-        file.seek(max(0, size - FINGERPRINT_BYTES))
-        digest.update(file.read(FINGERPRINT_BYTES))
-    return digest.hexdigest()

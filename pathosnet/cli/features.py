@@ -83,7 +83,7 @@ def _stats(options: Namespace) -> None:
         days = (time.time() - one.last_used) / DAY_SECONDS
         settings = ", ".join(f"{name} {value}" for name, value in one.recipe["config"].items())
         print(
-            f"  {one.recipe['name']}, {one.recipe['part']}: {one.sequences} recordings, {one.bytes / GIGABYTE:.2f} GB, "
+            f"  {one.recipe['name']}, {one.recipe['part']}: {one.sequences} sequences, {one.bytes / GIGABYTE:.2f} GB, "
             f"used {days:.0f} days ago ({settings}; weights {one.recipe['weights'][:12]})"
         )
 

@@ -1,6 +1,6 @@
 """Tables of word vectors: text files (MUSE, GloVe, fastText .vec) and fastText's binary models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from pathosnet.errors import InputError
+from pathosnet.feature_store import FeatureStore
 from pathosnet.features.fasttext_files import load_fasttext_model
 from pathosnet.features.tokens import check_words
+from pathosnet.features.vector_files import read_vectors
 
 OutOfVocabulary = Literal["prefix", "unknown", "zeros", "skip"]
 """What stands for a word that the table does not have.
@@ -63,7 +65,12 @@ class WordVectors:
 
     @classmethod
     def load(
-        cls, path: str | Path, max_words: int = 50_000, oov: OutOfVocabulary = "prefix", dim: int | None = None
+        cls,
+        path: str | Path,
+        max_words: int = 50_000,
+        oov: OutOfVocabulary = "prefix",
+        dim: int | None = None,
+        store: FeatureStore | None = None,
     ) -> "WordVectors":
         """Reads a text file of one word and its numbers a line, with or without a first line ``count dim``.
 
@@ -73,6 +80,7 @@ class WordVectors:
             max_words: how many lines to read; the files have frequent words first. The authors' code reads 50,000.
             oov: what stands for a word that the table does not have.
             dim: the dimension that is expected; any if None.
+            store: keeps what was read, so that a large file is read once.
 
         Raises:
             InputError: the file is missing, empty or damaged (naming the line), or of another dimension.
@@ -80,17 +88,16 @@ class WordVectors:
         path = Path(path)
         if max_words < 1:
             raise InputError(f"{path}: max_words: expected 1 or more, got {max_words}")
-        words: list[str] = []
-        rows: list[np.ndarray] = []
         try:
-            for word, row in _read_rows(path, max_words, dim):
-                words.append(word)
-                rows.append(row)
+            words, vectors = read_vectors(path, max_words, store)
         except OSError as error:
             raise InputError(f"{path}: cannot be read as word vectors ({error.strerror})") from error
-        if not rows:
-            raise InputError(f"{path}: holds no word vectors; expected a line for each word: the word and its numbers")
-        return cls(words, torch.from_numpy(np.stack(rows)), oov)
+        if dim is not None and vectors.shape[1] != dim:
+            raise InputError(
+                f"{path}: holds vectors of dimension {vectors.shape[1]}, expected {dim}; "
+                "take a file of that dimension (all tables of a model share one)"
+            )
+        return cls(words, vectors, oov)
 
     def embed(self, words: Sequence[str]) -> Tensor:
         """Looks words up, in lower case.
@@ -123,45 +130,6 @@ class WordVectors:
                 if word[:end] in self._rows:
                     return self._rows[word[:end]]
         return self._rows.get(UNKNOWN_WORD) if self.oov in ("prefix", "unknown") else None
-
-
-def _read_rows(path: Path, max_words: int, expected_dim: int | None) -> Iterator[tuple[str, np.ndarray]]:
-    # newline="\n": words may hold characters that Python otherwise takes for line ends.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
-        dim = 0
-        count = 0
-        for number, line in enumerate(file, start=1):
-            fields = line.rstrip().split(" ")
-            if number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields):
-                dim = int(fields[1])  # the count is not needed, and wrong in some files
-            elif fields == [""]:
-                continue
-            else:
-                dim = dim or len(fields) - 1
-                yield _parse_line(path, number, line.rstrip(), dim)
-                count += 1
-            if expected_dim is not None and dim != expected_dim:
-                raise InputError(
-                    f"{path}: holds vectors of dimension {dim}, expected {expected_dim}; "
-                    "take a file of that dimension (all tables of a model share one)"
-                )
-            if count == max_words:
-                return
-
-
-def _parse_line(path: Path, number: int, line: str, dim: int) -> tuple[str, np.ndarray]:
-    word, *numbers = line.rsplit(" ", dim) if dim > 0 else [line]
-    try:
-        with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-            row = np.array(numbers, dtype=np.float32)
-    except ValueError:
-        row = np.zeros(0, dtype=np.float32)
-    if dim < 2 or len(row) != dim or not np.isfinite(row).all():
-        raise InputError(
-            f"{path}: line {number}: expected a word and {dim if dim >= 2 else 'its'} numbers, got {line[:40]!r}; "
-            "the file is damaged or is no word-vector file"
-        )
-    return word, row
 
 
 class FastTextVectors:

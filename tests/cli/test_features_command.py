@@ -20,7 +20,7 @@ def store(tmp_path) -> FeatureStore:
 def test_stats(store, capsys):
     main(["features", "stats", "--feature-store", str(store.folder)])
     printed = capsys.readouterr().out
-    assert "vggish, features: 2 recordings, 0.00 GB, used 0 days ago (output relu; weights ffffffffffff)" in printed
+    assert "vggish, features: 2 sequences, 0.00 GB, used 0 days ago (output relu; weights ffffffffffff)" in printed
     main(["features", "stats", "--feature-store", str(store.folder), "--json"])
     (shelf,) = json.loads(capsys.readouterr().out)
     assert (shelf["name"], shelf["sequences"]) == ("vggish", 2)

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from making import write_vectors
 
 from pathosnet.errors import InputError
+from pathosnet.feature_store import FeatureStore
 from pathosnet.features import WordVectors
 from pathosnet.features.word_vectors import load_language_map
 
@@ -290,3 +292,46 @@ def test_a_map_that_is_missing_or_not_square_is_an_error(tmp_path: Path) -> None
     np.savetxt(tmp_path / "map.txt", MAP[:2])
     with pytest.raises(InputError, match=r"map\.txt: expected a square matrix, got shape \(2, 3\)"):
         load_language_map(tmp_path / "map.txt")
+
+
+def test_a_large_file_is_parsed_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    store = FeatureStore(tmp_path / "store")
+    path = write_vectors(tmp_path / "a.vec", ["non", "ci posso", "η", "non"], dim=5)
+    first = WordVectors.load(path, store=store)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathosnet.features.vector_files._parse", None)
+        second = WordVectors.load(path, store=store)
+    assert second.words == first.words == ["non", "ci posso", "η", "non"]
+    assert torch.equal(second.vectors, first.vectors)
+    assert len(WordVectors.load(path, max_words=2, store=store).words) == 2
+
+    write_vectors(path, ["non", "ci posso", "ηι", "no"], dim=5)
+    assert WordVectors.load(path, store=store).words[2] == "ηι"
+
+
+def test_a_kept_table_that_was_damaged_is_parsed_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    store = FeatureStore(tmp_path / "store")
+    path = write_vectors(tmp_path / "a.vec", ["a", "b"], dim=3)
+    first = WordVectors.load(path, store=store)
+    (pack,) = store.folder.rglob("*.safetensors")
+    pack.write_bytes(pack.read_bytes()[:-4])
+    with pytest.warns(UserWarning, match="damaged"):
+        again = WordVectors.load(path, store=store)
+    assert torch.equal(again.vectors, first.vectors)
+
+
+def test_a_small_file_is_not_kept(tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    WordVectors.load(write_vectors(tmp_path / "a.vec", ["a"]), store=store)
+    assert not store.folder.exists()
+
+
+def test_a_kept_file_of_another_dimension_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    store = FeatureStore(tmp_path / "store")
+    path = write_vectors(tmp_path / "a.vec", ["a", "b"], dim=3)
+    for _ in range(2):
+        with pytest.raises(InputError, match="holds vectors of dimension 3, expected 300"):
+            WordVectors.load(path, dim=300, store=store)

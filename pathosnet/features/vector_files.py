@@ -1,0 +1,103 @@
+"""Text files of word vectors: one word and its numbers a line."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pathosnet.errors import InputError
+from pathosnet.feature_store import FeatureStore, Recipe
+from pathosnet.files import fingerprint
+
+KEPT_BYTES = 4 << 20
+"""Smaller files are read faster than it is worth to keep them."""
+ROWS_AT_ONCE = 4096
+
+
+def read_vectors(path: Path, max_words: int, store: FeatureStore | None = None) -> tuple[list[str], Tensor]:
+    """Reads words and vectors; from a store, if they are kept there, without parsing.
+
+    A file counts as the same if its size, its time of change, its beginning and its end are.
+
+    Args:
+        path: the file, with or without a first line ``count dim``.
+        max_words: lines to read.
+        store: keeps what was read of large files.
+
+    Returns:
+        The words, and ``(words, dim)`` float32, memory-mapped if it comes from the store.
+
+    Raises:
+        OSError: the file cannot be opened.
+        InputError: it is damaged (naming the line), or holds nothing.
+    """
+    state = path.stat()
+    if store is None or state.st_size < KEPT_BYTES:
+        return _parse(path, max_words)
+    contents = f"{fingerprint(path)} {state.st_mtime_ns}"
+    shelf = store.shelf(Recipe("word-vectors", "table", {"file": path.name, "max_words": max_words}, contents))
+    kept = shelf.find(["words", "vectors"])
+    if len(kept) == 2:
+        return bytes(kept["words"].numpy()).decode().split("\n"), kept["vectors"]
+    words, vectors = _parse(path, max_words)
+    with shelf.writing() as add:
+        add("words", torch.from_numpy(np.frombuffer("\n".join(words).encode(), dtype=np.uint8).copy()))
+        add("vectors", vectors)
+    return words, vectors
+
+
+def _parse(path: Path, max_words: int) -> tuple[list[str], Tensor]:
+    words: list[str] = []
+    blocks: list[np.ndarray] = []  # of rows; nothing is kept for each number
+    for word, row in _read_rows(path, max_words):
+        if len(words) % ROWS_AT_ONCE == 0:
+            blocks.append(np.empty((ROWS_AT_ONCE, len(row)), dtype=np.float32))
+        blocks[-1][len(words) % ROWS_AT_ONCE] = row
+        words.append(word)
+    if not words:
+        raise InputError(f"{path}: holds no word vectors; expected a line for each word: the word and its numbers")
+    return words, torch.from_numpy(np.concatenate(blocks)[: len(words)])
+
+
+def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
+    # newline="\n": words may hold characters that Python otherwise takes for line ends.
+    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
+        dim = 0
+        count = 0
+        for number, line in enumerate(file, start=1):
+            line = line.rstrip()
+            if number == 1 and len(fields := line.split(" ")) == 2 and all(field.isdecimal() for field in fields):
+                dim = int(fields[1])  # the count is not needed, and wrong in some files
+            elif line:
+                dim = dim or line.count(" ")
+                yield _parse_line(path, number, line, dim)
+                count += 1
+            if count == max_words:
+                return
+
+
+def _parse_line(path: Path, number: int, line: str, dim: int) -> tuple[str, np.ndarray]:
+    word, _, numbers = line.partition(" ")
+    row = _parse_numbers(numbers)
+    if len(row) != dim and dim > 0:  # the word holds spaces
+        word, *fields = line.rsplit(" ", dim)
+        row = _parse_numbers(" ".join(fields))
+    if dim < 2 or len(row) != dim or not np.isfinite(row).all():
+        raise InputError(
+            f"{path}: line {number}: expected a word and {dim if dim >= 2 else 'its'} numbers, got {line[:40]!r}; "
+            "the file is damaged or is no word-vector file"
+        )
+    return word, row
+
+
+def _parse_numbers(text: str) -> np.ndarray:
+    """Returns the numbers of a text, none if it holds anything else; too large ones become infinite."""
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
+        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to say that it stopped before the end
+        try:
+            return np.fromstring(text, dtype=np.float32, sep=" ")
+        except (ValueError, DeprecationWarning):
+            return np.zeros(0, dtype=np.float32)
