@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,54 @@ def corpus(tmp_path_factory) -> Path:
 
 
 def run(*arguments: str) -> None:
+    """Lightning starts the second process."""
+    start([sys.executable, "-m", "pathosnet"], arguments)
+
+
+def start(command: list[str], arguments: Sequence[str]) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pathosnet", *arguments], capture_output=True, text=True, env=environment, timeout=300
-    )
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
-def test_two_processes_measure_what_one_does(corpus, tmp_path):
+def run_with_torchrun(*arguments: str) -> None:
+    """As docs/experiments.md says, with two processes on one machine."""
+    start(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pathosnet"],
+        arguments,
+    )
+
+
+def run_in_slurm(*arguments: str) -> None:
+    """What srun does: it starts every process, and says in its environment which it is."""
+    common = {
+        "SLURM_JOB_ID": str(15_000 + os.getpid() % 4000),  # Lightning makes a port of it
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1",
+        "SLURM_NODELIST": "127.0.0.1",
+        "SLURM_NODEID": "0",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pathosnet", *arguments],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **common, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)},
+        )
+        for i in range(2)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+
+
+@pytest.mark.parametrize("launch", [run, run_with_torchrun, run_in_slurm])
+def test_two_processes_measure_what_one_does(corpus, tmp_path, launch):
     """The test part and the validation part are of odd size: a repeated utterance would change their figures."""
     out = tmp_path / "run"
-    run("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24")
+    launch("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24")
     described = json.loads((out / "run.json").read_text())
     assert (described["split"]["validation"], described["split"]["test"]) == (5, 7)
     (stage,) = described["stages"]
