@@ -218,3 +218,36 @@ def test_fold_that_another_process_has_claimed_is_waited_for(corpus, tmp_path, m
     cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3, epochs=1))
     assert finished_before == ["fold0", "fold2"]
     assert len(list((tmp_path / "cv" / "seed0").glob("fold?"))) == 3
+
+
+def test_tasks_of_a_slurm_array_share_the_folds(corpus, tmp_path):
+    """What ``sbatch --array=0-1 --wrap "pathosnet cross-validate …"`` starts."""
+    out = tmp_path / "cv"
+    command = ["cross-validate", str(corpus), "--out", str(out), "--num-folds=4", "--epochs=2", "--audio-width=4"]
+    command += ["--text-width=4", "--accelerator=cpu", "--progress=false", "--logger=none"]
+    common = {"OMP_NUM_THREADS": "1", "SLURM_ARRAY_JOB_ID": "9000", "SLURM_JOB_NAME": "wrap", "SLURM_NODEID": "0"}
+    common |= {
+        "SLURM_NTASKS": "1",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NNODES": "1",
+        "SLURM_NODELIST": "127.0.0.1",
+    }
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pathosnet", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **common, "SLURM_ARRAY_TASK_ID": str(i), "SLURM_JOB_ID": str(9001 + i)},
+        )
+        for i in range(2)
+    ]
+    said = [task.communicate(timeout=300)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], said
+    finished_folds = [
+        line.split(":")[0] for text in said for line in text.splitlines() if line.startswith("seed 0, fold")
+    ]
+    assert sorted(finished_folds) == [f"seed 0, fold {k} of 4" for k in (1, 2, 3, 4)]
+    rows = sorted(int(row["row"]) for row in read_rows(out / "predictions.csv"))
+    assert rows == list(range(2, 34))
