@@ -4,6 +4,8 @@ Everything here takes ``(batch, features, time)`` and a mask ``(batch, time)``, 
 zeros elsewhere. What a sequence becomes does not depend on how far its batch is padded.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +63,66 @@ class MaskedBatchNorm(nn.Module):
         return mean, variance
 
 
+class SpatialDropout(nn.Module):
+    """Drops features over a whole utterance.
+
+    Args:
+        probability: of a feature to be dropped.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor, owners: Tensor | None = None) -> Tensor:
+        """Drops features of ``(batch, features, time)``.
+
+        Args:
+            x: one utterance a row, or packed.
+            owners: of a packed batch, see Packed.
+        """
+        if not self.training or self.probability == 0.0:
+            return x
+        num_utterances = len(x) if owners is None else int(owners[-1]) + 1
+        kept = torch.empty(num_utterances, x.shape[1], 1, dtype=x.dtype, device=x.device)
+        kept.bernoulli_(1.0 - self.probability).div_(1.0 - self.probability)
+        return x * (kept if owners is None else kept[owners, :, 0].T)
+
+
+class Packed(NamedTuple):
+    """A batch whose utterances lie one behind the other in a single row, with gaps: no time is spent on padding.
+
+    Gaps are wide enough that no convolution sees two utterances, and utterances begin where no pooling joins them with
+    their neighbours: blocks make the same of them as of padded ones.
+    """
+
+    x: Tensor
+    """``(1, features, time)``, zero between the utterances."""
+    mask: Tensor
+    """True where a frame is real, ``(1, time)``."""
+    owners: Tensor
+    """The number of each frame's utterance, gaps belonging to the one before, ``(time,)``."""
+
+
+def pack(frames: Tensor, mask: Tensor, num_pools: int) -> Packed:
+    """Packs a padded batch.
+
+    Args:
+        frames: ``(batch, time, features)``.
+        mask: True where a frame is real, those first, ``(batch, time)``; at least one a row.
+        num_pools: how often time will be halved, each time after convolutions.
+    """
+    lengths = mask.sum(dim=1)
+    last = 2 ** (num_pools - 1)  # frames that are one at the last convolutions, where a gap is still needed
+    slots = ((lengths + last - 1) // last + 2) // 2 * (2 * last)
+    owners = torch.repeat_interleave(torch.arange(len(frames), device=frames.device), slots)
+    starts = slots.cumsum(0) - slots
+    places = (starts.unsqueeze(1) + torch.arange(mask.shape[1], device=frames.device))[mask]
+    packed = frames.new_zeros(len(owners), frames.shape[2]).index_copy(0, places, frames[mask])
+    packed_mask = torch.zeros(len(owners), dtype=torch.bool, device=frames.device).index_fill(0, places, True)
+    return Packed(packed.T.unsqueeze(0), packed_mask.unsqueeze(0), owners)
+
+
 class Stem(nn.Module):
     """Convolution → batch norm → spatial dropout → ReLU → max pooling → batch norm.
 
@@ -77,14 +139,14 @@ class Stem(nn.Module):
         super().__init__()
         self.conv = _convolution(in_features, width)
         self.conv_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
-        self.dropout = nn.Dropout1d(dropout)
+        self.dropout = SpatialDropout(dropout)
         self.pool_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, mask: Tensor, owners: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``(batch, in_features, time)``, padded with anything → ``(batch, width, time / 2)`` and its mask."""
         x = self.conv(x.masked_fill(~mask.unsqueeze(1), 0.0))
         x = self.conv_bn(zero_padding(x, mask), mask)
-        x, mask = max_pool(torch.relu(self.dropout(x)), mask)
+        x, mask = max_pool(torch.relu(self.dropout(x, owners)), mask)
         return self.pool_bn(x, mask), mask
 
 
@@ -101,14 +163,14 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = _convolution(width, width)
         self.conv2 = _convolution(width, width)
-        self.dropout = nn.Dropout1d(dropout)
+        self.dropout = SpatialDropout(dropout)
         self.main_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
         self.shortcut_bn = MaskedBatchNorm(width, momentum=batch_norm_momentum)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, mask: Tensor, owners: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``(batch, width, time)`` → ``(batch, width, time / 2)`` and its mask."""
-        main = zero_padding(self.dropout(self.conv1(x)), mask)
-        main, pooled_mask = max_pool(self.dropout(self.conv2(main)), mask)
+        main = zero_padding(self.dropout(self.conv1(x), owners), mask)
+        main, pooled_mask = max_pool(self.dropout(self.conv2(main), owners), mask)
         shortcut, _ = max_pool(x, mask)
         return torch.relu(self.main_bn(main, pooled_mask) + self.shortcut_bn(shortcut, pooled_mask)), pooled_mask
 
@@ -132,6 +194,13 @@ def max_pool(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """Averages over the real frames: ``(batch, features, time)`` → ``(batch, features)``."""
     return zero_padding(x, mask).sum(dim=2) / mask.sum(dim=1, keepdim=True).to(x.dtype)
+
+
+def packed_mean(x: Tensor, mask: Tensor, owners: Tensor) -> Tensor:
+    """Averages over the real frames of each utterance: ``(1, features, time)`` → ``(batch, features)``."""
+    batch = int(owners[-1]) + 1
+    sums = x.new_zeros(batch, x.shape[1]).index_add(0, owners, zero_padding(x, mask)[0].T)
+    return sums / torch.bincount(owners[mask[0]], minlength=batch).unsqueeze(1).to(x.dtype)
 
 
 def zero_padding(x: Tensor, mask: Tensor) -> Tensor:

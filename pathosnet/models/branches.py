@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from pathosnet.models.blocks import BATCH_NORM_MOMENTUM, ResidualBlock, Stem, masked_mean
+from pathosnet.models.blocks import BATCH_NORM_MOMENTUM, ResidualBlock, Stem, masked_mean, pack, packed_mean
 
 TEXT_WIDTH = 128
 AUDIO_WIDTH = 256
@@ -43,10 +43,19 @@ class Branch(nn.Module):
         Returns:
             ``(batch, width)``.
         """
+        if self.training and frames.device.type == "cpu":  # a GPU would have to wait until the lengths are known
+            return self._forward_packed(*pack(frames, mask, len(self.blocks) + 1))
         x, mask = self.stem(frames.transpose(1, 2), mask)  # (batch, time, features) -> (batch, features, time)
         for block in self.blocks:
             x, mask = block(x, mask)
         return masked_mean(x, mask)
+
+    def _forward_packed(self, x: Tensor, mask: Tensor, owners: Tensor) -> Tensor:
+        x, mask = self.stem(x, mask, owners)
+        for block in self.blocks:
+            owners = owners[::2]
+            x, mask = block(x, mask, owners)
+        return packed_mean(x, mask, owners[::2])
 
 
 class TextBranch(Branch):

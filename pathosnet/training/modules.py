@@ -12,12 +12,14 @@ from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs
+from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, with_zero_rows
 from pathosnet.models.ensemble import TEMPERATURE
 from pathosnet.training.augmentation import drop_modality, mask_log_mel
 from pathosnet.training.data import Batch
 
 LOG_MEL = "logmel"
+JOINED = "joined"
+"""Input of an ensemble: its networks' features, side by side."""
 RMSPROP_RHO = 0.9
 RMSPROP_EPSILON = 1e-7  # Keras'
 
@@ -33,6 +35,11 @@ class Optimisation:
     label_smoothing: float = 0.0
     modality_dropout: float = 0.0
     log_mel_masks: bool = False
+
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether a batch is not the same in every epoch."""
+        return self.modality_dropout > 0 or self.log_mel_masks
 
     def rate_of(self, epoch: int) -> float:
         """Returns l(e) = max(l0 · exp(−decay · e), minimum).
@@ -222,6 +229,18 @@ class EnsembleModule(EmotionModule):
         ensemble = Ensemble(networks, num_classes, temperature)
         super().__init__(ensemble, optimisation)
         ensemble.networks.eval().requires_grad_(False)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Returns logits, ``(batch, classes)``; also of what ``join_features`` computed."""
+        if JOINED not in inputs.features:
+            return self.model.classify(inputs)
+        logits: Tensor = self.model.classifier(inputs.features[JOINED][:, 0] / self.model.temperature)
+        return logits
+
+    @torch.no_grad()
+    def join_features(self, batch: Batch) -> Tensor:
+        """Computes what the classifier reads, ``(batch, 1, feature_dim)``; pass it on by the name ``JOINED``."""
+        return self.model.features(with_zero_rows(batch.inputs)).unsqueeze(1)
 
     def train(self, mode: bool = True) -> "EnsembleModule":
         """Sets the classifier's mode; the networks stay in evaluation mode."""

@@ -14,9 +14,11 @@ from pathosnet.config import TrainConfig
 from pathosnet.corpora import Split
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork
-from pathosnet.training.data import FeatureTable
+from pathosnet.training.data import FeatureDataset, FeatureTable, collate
 from pathosnet.training.fitting import StageResult, StageTrainer
-from pathosnet.training.modules import EnsembleModule, NetworkModule, Optimisation
+from pathosnet.training.modules import JOINED, EnsembleModule, NetworkModule, Optimisation
+
+BATCH = 64
 
 
 @dataclass
@@ -99,6 +101,8 @@ def train_stages(
         return TrainedNetwork(next(iter(networks.values())).cpu().eval(), trainer.results)
     pl.seed_everything(config.seed, verbose=False)
     ensemble = EnsembleModule(networks, num_classes, config.temperature, optimisation)
+    if not optimisation.changes_inputs:
+        table = join_networks(table, ensemble)
     trainer.fit("ensemble-3-classifier", ensemble, table, split)
     return TrainedNetwork(ensemble.model.cpu().eval(), trainer.results)
 
@@ -108,7 +112,18 @@ def _tuned_features(extractor: AcousticExtractor, hidden: Tensor) -> Tensor:
     assert extractor.backbone is not None
     if len(hidden) == 0:
         return hidden.new_zeros(0, extractor.feature_dim)
-    return torch.cat([extractor.backbone.trainable_part(piece) for piece in hidden.split(64)])
+    return torch.cat([extractor.backbone.trainable_part(piece) for piece in hidden.split(BATCH)])
+
+
+def join_networks(table: FeatureTable, ensemble: EnsembleModule) -> FeatureTable:
+    """Computes once what the networks, which stay as they are, make of every utterance."""
+    dataset = FeatureDataset(table)
+    ensemble.train()  # the networks stay in evaluation mode
+    rows: list[Tensor] = []
+    for start in range(0, len(dataset), BATCH):
+        batch = collate([dataset[i] for i in range(start, min(start + BATCH, len(dataset)))])
+        rows += ensemble.join_features(batch)
+    return FeatureTable({JOINED: rows}, table.targets)
 
 
 def _frame_dim(table: FeatureTable, name: str) -> int:

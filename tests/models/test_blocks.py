@@ -1,13 +1,14 @@
 """Masked convolution, pooling, mean and batch normalisation."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pathosnet.models import AudioBranch, Branch, MaskedBatchNorm, ResidualBlock, Stem, TextBranch, masked_mean
-from pathosnet.models.blocks import max_pool
+from pathosnet.models.blocks import SpatialDropout, max_pool, pack
 
 GARBAGE = [0.0, 1e6, -1e6, float("nan"), float("inf")]
 
@@ -225,3 +226,63 @@ def test_branches_begin_with_keras_initial_values() -> None:
     assert kernel.abs().max() <= limit
     assert kernel.std().item() == pytest.approx(limit / 3**0.5, rel=0.02)
     assert (branch.stem.conv.bias == 0).all()
+
+
+# Packed batches
+
+
+def test_packed_utterances_lie_apart_and_aligned() -> None:
+    frames = torch.arange(1.0, 13.0).reshape(2, 6, 1)
+    packed = pack(frames, masked([3, 6]), num_pools=2)
+    # Two pools: utterances begin at multiples of 4, and a gap remains after the first.
+    assert packed.x.tolist() == [[[1, 2, 3, 0, 0, 0, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0]]]
+    assert packed.mask.int().tolist() == [[1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0]]
+    assert packed.owners.tolist() == [0] * 8 + [1] * 8
+
+
+@pytest.mark.parametrize("num_blocks", [0, 1, 2, 3])
+@pytest.mark.parametrize("lengths", [[30], [37, 1, 2, 3, 8, 16, 15, 17, 30], [5, 5], list(range(1, 20))])
+def test_packing_changes_nothing(num_blocks: int, lengths: list[int]) -> None:
+    """Neither output, gradients nor running statistics, dropout included.
+
+    There are always two frames to normalise: a single one becomes zero, where the gradient of a ReLU is up to rounding.
+    """
+    branch = Branch(6, 8, num_blocks, dropout=0.5).double()
+    mask = masked(lengths)
+    frames = torch.randn(len(lengths), max(lengths), 6, dtype=torch.float64)
+    weights = torch.randn(len(lengths), 8, dtype=torch.float64)
+
+    def results(forward: Callable[[Branch, Tensor, Tensor], Tensor]) -> list[Tensor]:
+        copied = deepcopy(branch)
+        torch.manual_seed(1)
+        y = forward(copied, frames, mask)
+        (y * weights).sum().backward()
+        return [y, *(parameter.grad for parameter in copied.parameters()), *copied.buffers()]
+
+    def padded(branch: Branch, frames: Tensor, mask: Tensor) -> Tensor:
+        x, mask = branch.stem(frames.transpose(1, 2), mask)
+        for block in branch.blocks:
+            x, mask = block(x, mask)
+        return masked_mean(x, mask)
+
+    for ours, theirs in zip(results(Branch.forward), results(padded), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_spatial_dropout_is_pytorchs() -> None:
+    x = torch.randn(5, 7, 3)
+    results = []
+    for dropout in (SpatialDropout(0.4), nn.Dropout1d(0.4)):
+        torch.manual_seed(3)
+        results.append(dropout(x))
+        assert torch.equal(dropout.eval()(x), x)
+    assert torch.equal(*results)
+
+
+def test_dropout_drops_features_of_each_packed_utterance() -> None:
+    owners = torch.tensor([0, 0, 0, 1, 1])
+    y = SpatialDropout(0.5)(torch.ones(1, 100, 5), owners)[0]
+    assert (y[:, :3] == y[:, :1]).all()
+    assert (y[:, 3:] == y[:, 3:4]).all()
+    assert not torch.equal(y[:, 0], y[:, 3])
+    assert set(y.unique().tolist()) == {0.0, 2.0}

@@ -17,8 +17,8 @@ from pathosnet.training import (
     NetworkModule,
     TextModule,
 )
-from pathosnet.training.data import Batch, pad_batch
-from pathosnet.training.modules import Optimisation
+from pathosnet.training.data import Batch, FeatureDataset, collate, pad_batch
+from pathosnet.training.modules import JOINED, Optimisation
 
 NARROW = BranchOptions(text_width=4, audio_width=4, num_blocks=1, dropout=0.0)
 DIMS = {"logmel": 6, "vggish": 5, "text": 3}
@@ -288,3 +288,14 @@ def test_missing_voice_is_a_row_of_zeros_under_an_unlocked_backbone_too():
     vectors = backbone.trainable_part(hidden)
     expected = net.classify(pad_batch({"vggish": [vectors, vectors[:0]], "text": text}))
     assert torch.allclose(ours, expected, atol=1e-5)
+
+
+def test_ensemble_classifies_joined_features_as_it_does_inputs():
+    networks = {name: EmotionNetwork({name: 5}, 3) for name in ("a", "b")}
+    module = EnsembleModule(networks, 3).eval()
+    sequences = {name: [torch.randn(n, 5) for n in (4, 0, 7)] for name in networks}
+    batch = collate(list(FeatureDataset(FeatureTable(sequences, torch.tensor([0, 1, 2])))))
+    joined = module.join_features(batch)
+    assert joined.shape == (3, 1, 512)
+    inputs = Inputs({JOINED: joined}, {JOINED: torch.ones(3, 1, dtype=torch.bool)})
+    torch.testing.assert_close(module(inputs), module(batch.inputs))
