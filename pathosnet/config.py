@@ -36,8 +36,10 @@ HASHED = "hashed"
 POSITIVE = (
     *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
     *("text_width", "audio_width", "logmel_stack", "window_frames", "hop_frames", "stft_hop", "top_db", "num_nodes"),
+    "augmented_copies",
 )
 SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "column")
+AUGMENTATIONS = ("masks", "words", "speed", "noise", "gain")
 ACOUSTIC_FEATURES = ("logmel", "vggish", "ghostvlad")
 
 
@@ -130,8 +132,13 @@ class TrainConfig:
     """Of the cross-entropy."""
     modality_dropout: float = 0.0
     """Share of training utterances that lose their text or their voice, so that the model learns to do without."""
-    augmentation: Literal["none", "masks"] = "none"
-    """Masks hide random stretches of time and of mel bands of log-mel features while training."""
+    sampling: Literal["natural", "balanced"] = "natural"
+    """What an epoch draws: every utterance once, or every class equally often."""
+    augmentation: Names = Names()
+    """Changes to what is trained on: masks (hide stretches of time, and of mel bands), words (hide words), and of the
+    recordings speed, noise, gain; or none."""
+    augmented_copies: int = 2
+    """Changed recordings of each utterance, for speed, noise and gain; an epoch draws the original or one of them."""
 
     split: str = "auto"
     """The parts: random (stratified), speaker, session, script or speaker+script (none of them in two parts), column
@@ -163,12 +170,13 @@ class TrainConfig:
     """Show progress bars."""
 
     def __post_init__(self) -> None:
-        for name in ("labels", "drop_labels", "acoustic"):
+        for name in ("labels", "drop_labels", "acoustic", "augmentation"):
             object.__setattr__(self, name, Names.parse(getattr(self, name)))
         for name in ("label", "text", "text_map"):
             object.__setattr__(self, name, Values.parse(getattr(self, name)))
-        if self.acoustic == (NONE,):
-            object.__setattr__(self, "acoustic", Names())
+        for name in ("acoustic", "augmentation"):
+            if getattr(self, name) == (NONE,):
+                object.__setattr__(self, name, Names())
         if self.text == (NONE,):
             object.__setattr__(self, "text", Values())
         self._check()
@@ -177,6 +185,9 @@ class TrainConfig:
         for name in self.acoustic:
             if name not in ACOUSTIC_FEATURES:
                 raise InputError(f"acoustic: expected {', '.join(ACOUSTIC_FEATURES)} or none, got {name!r}")
+        for name in self.augmentation:
+            if name not in AUGMENTATIONS:
+                raise InputError(f"augmentation: expected {', '.join(AUGMENTATIONS)} or none, got {name!r}")
         if len(set(self.acoustic)) != len(self.acoustic):
             raise InputError(f"acoustic: expected each name once, got {','.join(self.acoustic)}")
         if not self.acoustic and not self.text:
@@ -228,3 +239,22 @@ def parse_pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
             raise InputError(f"{option}: expected KEY=VALUE, got {value!r}")
         pairs[key] = meaning
     return pairs
+
+
+SETTLED_BY_MODEL = (
+    *("acoustic", "logmel_stack", "vggish", "vggish_output", "ghostvlad", "window_frames", "hop_frames", "stft_hop"),
+    *(
+        "silence_removal",
+        "top_db",
+        "extraction_precision",
+        "text",
+        "text_map",
+        "language_identifier",
+        "max_words",
+        "oov",
+    ),
+    *("text_width", "audio_width", "num_blocks", "dropout", "batch_norm_momentum", "temperature", "fine_tune"),
+)
+"""Options without a meaning where a trained model is the beginning."""
+FINETUNE_DEFAULTS: dict[str, Any] = {"labels": Names(("corpus",)), "learning_rate": 3e-4}
+"""Options whose defaults are others where a trained model is the beginning."""

@@ -1,9 +1,10 @@
 """From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,13 +12,14 @@ from pathosnet.config import AUTO, HASHED, NONE, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus
 from pathosnet.errors import InputError
 from pathosnet.extraction import extract, extract_all, naming_row
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
+from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, Part, VGGishExtractor
 from pathosnet.feature_store import FeatureStore, default_store
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.word_vectors import load_language_map
 from pathosnet.models import TEXT
 from pathosnet.training import FeatureTable
+from pathosnet.training.augmentation import RECORDING_CHANGES, change_recording
 from pathosnet.weights import load_thin_resnet34, load_vggish
 
 TEXT_DIM = 300
@@ -136,6 +138,45 @@ def hidden_features(
     name, shown = extractor.name, progress and is_main_process()
     title = f"{name} below its unlocked layer"
     return extract_all(corpus.utterances, {name: extractor}, "frozen", workers, shown, title, store, device)[name]
+
+
+def extract_copies(
+    corpus: Corpus,
+    extractors: Mapping[str, AcousticExtractor],
+    config: TrainConfig,
+    positions: Sequence[int],
+    originals: Mapping[str, Sequence[Tensor]],
+    part: Part = "features",
+) -> Iterator[dict[str, list[Tensor]]]:
+    """Extracts from changed recordings, where the options ask for some (``augmentation``, ``augmented_copies``).
+
+    Args:
+        corpus: to be read.
+        extractors: acoustic feature → extractor.
+        config: the options.
+        positions: of the utterances to change, those of the training part.
+        originals: name → one sequence an utterance, of which the others are taken.
+        part: see ``extract``.
+
+    Yields:
+        For each copy, name → one sequence an utterance.
+    """
+    if not extractors or not set(config.augmentation) & set(RECORDING_CHANGES):
+        return
+    chosen = [corpus.utterances[i] for i in positions]
+    for number in range(1, config.augmented_copies + 1):
+
+        def change(waveform: Tensor, i: int, number: int = number) -> Tensor:
+            generator = np.random.default_rng((config.seed, number, positions[i]))
+            return change_recording(waveform, config.augmentation, generator)
+
+        shown, title = config.progress and is_main_process(), f"changed recordings, copy {number}"
+        sequences = {name: list(originals[name]) for name in extractors}
+        found = extract(chosen, extractors, part, config.workers, shown, title, change, extraction_device(config))
+        for i, features in found:
+            for name, sequence in features.items():
+                sequences[name][positions[i]] = sequence
+        yield sequences
 
 
 def fill_store(corpus: Corpus, config: TrainConfig) -> None:

@@ -4,9 +4,9 @@ import copy
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from pathosnet.config import TrainConfig, parse_pairs
+from pathosnet.config import SETTLED_BY_MODEL, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus, Split, read_manifest, split_corpus
 from pathosnet.corpora.folds import describe_split, find_leak, read_folds, write_folds
 from pathosnet.corpus_features import (
     build_extractors,
     build_text_embedder,
+    extract_copies,
     extract_features,
     extraction_device,
     hidden_features,
@@ -77,14 +78,28 @@ class FoldRun:
     """Of the test part, ``(utterances, classes)``; None if there is none."""
 
 
-def prepare(corpus: Corpus, config: TrainConfig) -> PreparedCorpus:
+def prepare(corpus: Corpus, config: TrainConfig, trained_on: Sequence[int] | None = None) -> PreparedCorpus:
     """Extracts the features of a corpus as the options say.
+
+    Args:
+        corpus: to be read.
+        config: the options.
+        trained_on: positions of the utterances that a training part holds; None for all.
 
     Raises:
         InputError: a file or an option cannot be used.
     """
-    text = build_text_embedder(config)
-    extractors = build_extractors(config)
+    return prepare_with(corpus, build_extractors(config), build_text_embedder(config), config, trained_on)
+
+
+def prepare_with(
+    corpus: Corpus,
+    extractors: dict[str, AcousticExtractor],
+    text: TextEmbedder | None,
+    config: TrainConfig,
+    trained_on: Sequence[int] | None = None,
+) -> PreparedCorpus:
+    """Extracts the features of a corpus with given extractors; see ``prepare``."""
     table = extract_features(
         corpus,
         extractors,
@@ -94,7 +109,23 @@ def prepare(corpus: Corpus, config: TrainConfig) -> PreparedCorpus:
         store=open_store(config),
         device=extraction_device(config),
     )
-    return PreparedCorpus(corpus, extractors, text, table)
+    trained_on = range(len(corpus)) if trained_on is None else trained_on
+    copies = tuple(
+        FeatureTable({**table.sequences, **changed}, table.targets)
+        for changed in extract_copies(corpus, extractors, config, trained_on, table.sequences)
+    )
+    return PreparedCorpus(corpus, extractors, text, replace(table, copies=copies))
+
+
+def hidden_versions(
+    corpus: Corpus, extractor: AcousticExtractor, config: TrainConfig, trained_on: Sequence[int]
+) -> list[list[Tensor]]:
+    """Computes what an extractor's unlocked layer reads, for the recordings and for their changed copies."""
+    store, device = open_store(config), extraction_device(config)
+    hidden = hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+    named = {extractor.name: extractor}
+    copies = extract_copies(corpus, named, config, trained_on, {extractor.name: hidden}, "frozen")
+    return [hidden, *(changed[extractor.name] for changed in copies)]
 
 
 def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> Corpus:
@@ -139,9 +170,7 @@ def train_fold(
         extractors,
         config,
         logs,
-        lambda extractor: hidden_features(
-            corpus, extractor, config.progress, config.workers, open_store(config), extraction_device(config)
-        ),
+        lambda extractor: hidden_versions(corpus, extractor, config, split.train),
         logger,
         checkpoints,
         callbacks,
@@ -183,26 +212,56 @@ def train(
     started = time.time()
     corpus = read_corpus(corpus_path, config)
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
-    with _output_folder(out, overwrite) as folder:
-        prepared = prepare(corpus, config)
+    with output_folder(out, overwrite) as folder:
+        prepared = prepare(corpus, config, split.train)
         run = train_fold(prepared, split, config, folder / "logs", logger)
-        run.model.save_into(folder)
-        metrics = None
-        if run.probabilities is not None:
-            values = run.probabilities.numpy()
-            metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
-        leak = find_leak(corpus, split)
-        write_folds(folder / SPLIT_FILE, corpus, {"part": split})
-        write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, time.time() - started))
-    return Run(Path(out), run.model, split, metrics, leak)
+        metrics = write_run(folder, corpus, split, config, run, time.time() - started)
+    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split))
+
+
+def write_run(
+    folder: Path,
+    corpus: Corpus,
+    split: Split,
+    config: TrainConfig,
+    run: FoldRun,
+    seconds: float,
+    origin: Mapping[str, Any] | None = None,
+) -> Metrics | None:
+    """Writes all that is known about a run into an existing folder, and returns the metrics of the test part.
+
+    Args:
+        folder: of the run.
+        corpus: what it was trained and tested on.
+        split: the parts.
+        config: the options.
+        run: what it led to.
+        seconds: how long it took.
+        origin: of a model that was fine-tuned.
+    """
+    run.model.save_into(folder)
+    metrics = None
+    if run.probabilities is not None:
+        values = run.probabilities.numpy()
+        metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
+    write_folds(folder / SPLIT_FILE, corpus, {"part": split})
+    write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, seconds, origin))
+    return metrics
 
 
 def describe_run(
-    corpus: Corpus, split: Split, config: TrainConfig, stages: Sequence[StageResult], seconds: float
+    corpus: Corpus,
+    split: Split,
+    config: TrainConfig,
+    stages: Sequence[StageResult],
+    seconds: float,
+    origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Returns all that is known about a run on one split, as JSON values."""
+    """Returns all that is known about a run on one split, as JSON values; of a fine-tuned model also its origin."""
+    settled = SETTLED_BY_MODEL if origin else ()
     return {
-        "config": asdict(config),
+        "config": {name: value for name, value in asdict(config).items() if name not in settled},
+        **({"fine_tuned": dict(origin)} if origin else {}),
         "corpus": {
             "paths": [str(path.resolve()) for path in corpus.paths],
             "utterances": len(corpus),
@@ -266,7 +325,8 @@ def evaluate(
     return measure(table.targets.tolist(), classify(model, table, range(len(table))).numpy(), model.labels), what
 
 
-def _output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
+def output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
+    """Gives a folder that appears under its name when all is written; a throw-away one to all but the first process."""
     return written_aside(out, overwrite, marker=CONFIG_FILE) if is_main_process() else _discarded_folder()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from pathosnet.files import written_aside
 from pathosnet.models import TEXT, Classified
 from pathosnet.saved_model import CONFIG_FILE, load_model, save_model
 from pathosnet.weights import load_pathosnet, load_thin_resnet34, load_vggish
+
+if TYPE_CHECKING:
+    from pathosnet.experiment import Run
 
 Audio = str | Path | Any
 """A file, or samples: ``(samples,)`` or ``(samples, channels)``."""
@@ -140,8 +143,23 @@ class PathosNet:
 
     def save_into(self, folder: Path) -> None:
         """Writes the model's files into an existing folder."""
-        acoustic = self._extractors()
+        acoustic = self.extractors
         save_model(folder, self.labels, self.network, acoustic, self.text, __version__)
+
+    def finetune(self, corpus: str | Path | Sequence[str | Path], out: str | Path, **options: Any) -> "Run":
+        """Trains the model further on labelled recordings of one's own; itself it stays as it is.
+
+        Args:
+            corpus: one manifest or several.
+            out: the folder to make.
+            **options: of ``pathosnet.finetuning.finetune``: ``config``, ``train``, ``overwrite``, ``logger``.
+
+        Returns:
+            The finished run, with the new model.
+        """
+        from pathosnet.finetuning import finetune
+
+        return finetune(self, corpus, out, **options)
 
     def to(self, device: str | torch.device) -> "PathosNet":
         """Moves network and backbones to a device, and returns self."""
@@ -234,7 +252,7 @@ class PathosNet:
     def _features(
         self, waveforms: Iterable[Tensor | None], texts: Sequence[str | None], languages: Sequence[str | None]
     ) -> list[dict[str, Tensor]]:
-        extractors = self._extractors()
+        extractors = self.extractors
         found: list[dict[str, Tensor]] = []
         listened: list[int] = []  # which of them have audio
 
@@ -281,7 +299,9 @@ class PathosNet:
         named = dict(zip(self.labels, probabilities.tolist(), strict=True))
         return Prediction(max(named, key=named.__getitem__), named, valence_of(named))
 
-    def _extractors(self) -> dict[str, AcousticExtractor]:
+    @property
+    def extractors(self) -> dict[str, AcousticExtractor]:
+        """Acoustic feature → its extractor."""
         return {name: part for name, part in self.acoustic.items() if isinstance(part, AcousticExtractor)}
 
 

@@ -22,7 +22,7 @@ PAPER = {
     "class_weights": "none",
     "label_smoothing": 0.0,
     "modality_dropout": 0.0,
-    "augmentation": "none",
+    "augmentation": (),
 }
 AUTHORS_CODE = {
     "dropout": 0.5,

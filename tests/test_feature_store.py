@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from making import make_corpus, random_vggish, tiny_config
+from making import make_corpus, random_vggish, save_weights, tiny_config
 from torch import Tensor
 
 from pathosnet import extraction
@@ -13,6 +13,7 @@ from pathosnet.corpora import Corpus, read_manifest
 from pathosnet.corpus_features import extract_features, hidden_features, open_store
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
+from pathosnet.experiment import hidden_versions, prepare
 from pathosnet.extraction import extract_all
 from pathosnet.extractors import LogMelExtractor, VGGishExtractor
 from pathosnet.feature_store import FeatureStore, Recipe, hash_file, hash_weights
@@ -275,3 +276,34 @@ def test_where_features_are_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATHOSNET_CACHE", str(tmp_path / "file"))
     assert open_store(tiny_config()) is None
     assert "features are not kept" in capsys.readouterr().err
+
+
+# Changed recordings
+
+
+def test_only_training_utterances_get_changed_copies(corpus):
+    config = tiny_config(text="none", augmentation="noise,masks", augmented_copies=2)
+    trained_on = [0, 3, 5]
+    table = prepare(corpus, config, trained_on).table
+    assert len(table.copies) == 2
+    for copy in table.copies:
+        same = [torch.equal(a, b) for a, b in zip(table.sequences["logmel"], copy.sequences["logmel"], strict=True)]
+        assert [i for i in range(len(corpus)) if not same[i]] == trained_on
+    assert not torch.equal(*(copy.sequences["logmel"][3] for copy in table.copies))
+
+
+def test_masks_and_words_need_no_copies(corpus):
+    assert prepare(corpus, tiny_config(augmentation="masks,words")).table.copies == ()
+
+
+def test_copies_reach_the_unlocked_layer(corpus, tmp_path):
+    weights = save_weights(tmp_path / "vggish.safetensors", random_vggish())
+    config = tiny_config(
+        acoustic="vggish", vggish=str(weights), vggish_output="pool", augmentation="gain", augmented_copies=1
+    )
+    extractor = VGGishExtractor(random_vggish())
+    original, changed = hidden_versions(corpus, extractor, config, [0, 1])
+    lengths = [len(sequence) for sequence in original]
+    assert [len(sequence) for sequence in changed] == lengths
+    differing = {i for i in range(len(corpus)) if not torch.equal(original[i], changed[i])}
+    assert differing == {i for i in (0, 1) if lengths[i]}

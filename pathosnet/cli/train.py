@@ -1,11 +1,15 @@
 """``pathosnet train``."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from pathosnet.config import TrainConfig
 from pathosnet.presets import preset_names
+
+if TYPE_CHECKING:
+    from pathosnet.experiment import Run
 
 HELP = "Train on a labelled corpus."
 REPEATED = ("--text", "--text_map", "--label")
@@ -43,19 +47,25 @@ def run(options: Namespace) -> None:
     del given["config"], given["preset"]
     config = TrainConfig(**given)
 
-    from pathosnet.corpora.folds import describe_leak
-    from pathosnet.corpus_features import is_main_process
     from pathosnet.experiment import train
 
     quieten_libraries()
-    run = train(corpus, out, config, overwrite)
-    if is_main_process():
-        parts = ", ".join(f"{name} {len(part)}" for name, part in run.split.parts().items())
-        print(f"split:  {run.split.strategy} ({parts})")
-        if run.metrics is not None:
-            print(f"test:   {run.metrics.summary()}")
-            print(f"leak:   {describe_leak(run.leak)}")
-        print(f"saved:  {run.folder}")
+    report_run(train(corpus, out, config, overwrite))
+
+
+def report_run(run: "Run") -> None:
+    """Prints what a run led to."""
+    from pathosnet.corpora.folds import describe_leak
+    from pathosnet.corpus_features import is_main_process
+
+    if not is_main_process():
+        return
+    parts = ", ".join(f"{name} {len(part)}" for name, part in run.split.parts().items())
+    print(f"split:  {run.split.strategy} ({parts})")
+    if run.metrics is not None:
+        print(f"test:   {run.metrics.summary()}")
+        print(f"leak:   {describe_leak(run.leak)}")
+    print(f"saved:  {run.folder}")
 
 
 def quieten_libraries() -> None:

@@ -1,6 +1,6 @@
 """One network of the paper: an audio branch and a text branch, or either alone, under a linear classifier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -68,6 +68,22 @@ class Classified(nn.Module):
         """Returns logits, ``(batch, classes)``; an empty sequence becomes one row of zeros (the authors' code)."""
         logits: Tensor = self.classifier(self.features(with_zero_rows(inputs)) / self.temperature)
         return logits
+
+    @torch.no_grad()
+    def replace_classifier(self, old: Sequence[str], new: Sequence[str]) -> None:
+        """Makes a classifier of other labels; those that stay keep their weights.
+
+        Args:
+            old: the labels until now, in order.
+            new: the labels from now on.
+        """
+        classifier = linear_classifier(self.feature_dim, len(new)).to(self.classifier.weight.device)
+        for row, label in enumerate(new):
+            if label in old:
+                classifier.weight[row] = self.classifier.weight[old.index(label)]
+                classifier.bias[row] = self.classifier.bias[old.index(label)]
+        self.classifier = classifier
+        self.num_classes = len(new)
 
     def forward(
         self, *, lengths: Lengths | None = None, masks: Masks | None = None, **features: Tensor | None

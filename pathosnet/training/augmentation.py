@@ -1,9 +1,19 @@
-"""Changes to training batches that make a model rely on less."""
+"""Changes to training batches, and to recordings, that make a model rely on less."""
 
+from collections.abc import Collection
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from pathosnet.audio import SAMPLE_RATE, resample
+from pathosnet.degradation import add_white_noise
 from pathosnet.models import TEXT, Inputs
+
+SPEEDS = (0.9, 0.95, 1.05, 1.1)
+NOISE_DB = (5.0, 30.0)
+GAIN_DB = (-6.0, 6.0)
+RECORDING_CHANGES = ("speed", "noise", "gain")
 
 
 def drop_modality(inputs: Inputs, probability: float) -> Inputs:
@@ -23,7 +33,7 @@ def drop_modality(inputs: Inputs, probability: float) -> Inputs:
     return Inputs(inputs.features, masks)
 
 
-def mask_log_mel(
+def mask_features(
     frames: Tensor, mask: Tensor, max_time_share: float = 0.2, max_bands: int = 12, num_masks: int = 2
 ) -> Tensor:
     """Hides random stretches of time and random neighbouring bands behind the utterance's mean (SpecAugment).
@@ -34,7 +44,7 @@ def mask_log_mel(
         frames: ``(batch, time, bands)``.
         mask: True where a frame is real, ``(batch, time)``.
         max_time_share: longest stretch of time, as a share of the utterance.
-        max_bands: most bands that one mask hides.
+        max_bands: most bands that one mask hides; 0 where neighbours have nothing in common.
         num_masks: masks over time, and as many over bands.
     """
     batch, time, bands = frames.shape
@@ -44,8 +54,37 @@ def mask_log_mel(
         in_time = _random_stretches(lengths, (lengths * max_time_share).long(), time)
         in_bands = _random_stretches(torch.full((batch,), bands), torch.full((batch,), max_bands), bands)
         hidden |= in_time.unsqueeze(2) | in_bands.unsqueeze(1)
-    mean = (frames * mask.unsqueeze(2)).sum(dim=(1, 2)) / (mask.sum(dim=1) * bands)
+    mean = (frames * mask.unsqueeze(2)).sum(dim=(1, 2)) / (mask.sum(dim=1) * bands).clamp(min=1)
     return torch.where(hidden.to(frames.device), mean[:, None, None].to(frames.dtype), frames)
+
+
+def hide_words(vectors: Tensor, probability: float = 0.15) -> Tensor:
+    """Puts zeros, which also stand for unknown words, in the place of random words.
+
+    Args:
+        vectors: ``(batch, tokens, dim)``.
+        probability: of a word to be hidden.
+    """
+    kept = torch.rand(vectors.shape[:2]) >= probability
+    return vectors * kept.unsqueeze(2).to(vectors.device, vectors.dtype)
+
+
+def change_recording(waveform: Tensor, kinds: Collection[str], generator: np.random.Generator) -> Tensor:
+    """Makes another recording of one.
+
+    Args:
+        waveform: ``(samples,)`` at 16 kHz.
+        kinds: any of ``speed`` (another speed of the tape: tempo and pitch; Ko et al., 2015), ``noise`` (white, at a
+            random ratio) and ``gain``; others are left aside.
+        generator: of what is random.
+    """
+    if "speed" in kinds:
+        waveform = resample(waveform, round(SAMPLE_RATE * generator.choice(SPEEDS)), SAMPLE_RATE)
+    if "noise" in kinds:
+        waveform = add_white_noise(waveform, generator.uniform(*NOISE_DB), generator)
+    if "gain" in kinds:
+        waveform = waveform * 10 ** (generator.uniform(*GAIN_DB) / 20)
+    return waveform
 
 
 def _random_stretches(lengths: Tensor, longest: Tensor, size: int) -> Tensor:

@@ -22,26 +22,43 @@ class FeatureTable:
     Args:
         sequences: input name → one ``(time, …)`` tensor an utterance; a sequence may be empty.
         targets: label numbers, ``(utterances,)`` int64.
+        copies: the same utterances from changed recordings, for training.
     """
 
     sequences: Mapping[str, Sequence[Tensor]]
     targets: Tensor
+    copies: tuple["FeatureTable", ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def versions(self) -> tuple["FeatureTable", ...]:
+        """The utterances as they are, then the copies."""
+        return (self, *self.copies)
+
     def subset(self, positions: Sequence[int]) -> "FeatureTable":
         """Takes the utterances at the positions."""
         chosen = {name: [sequence[i] for i in positions] for name, sequence in self.sequences.items()}
-        return FeatureTable(chosen, self.targets[list(positions)])
+        copies = tuple(copy.subset(positions) for copy in self.copies)
+        return FeatureTable(chosen, self.targets[list(positions)], copies)
 
     def with_sequences(self, **sequences: Sequence[Tensor]) -> "FeatureTable":
-        """Adds or replaces sequences."""
+        """Adds or replaces sequences; without the copies."""
         return FeatureTable({**self.sequences, **sequences}, self.targets)
+
+    def with_versions(self, name: str, versions: Sequence[Sequence[Tensor]]) -> "FeatureTable":
+        """Adds or replaces the sequences of one input, in every version."""
+        changed = [
+            FeatureTable({**table.sequences, name: sequences}, self.targets)
+            for table, sequences in zip(self.versions, versions, strict=True)
+        ]
+        return FeatureTable(changed[0].sequences, self.targets, tuple(changed[1:]))
 
     def only(self, *names: str) -> "FeatureTable":
         """Keeps some of the inputs."""
-        return FeatureTable({name: self.sequences[name] for name in names}, self.targets)
+        chosen = {name: self.sequences[name] for name in names}
+        return FeatureTable(chosen, self.targets, tuple(copy.only(*names) for copy in self.copies))
 
 
 class Batch(NamedTuple):
@@ -69,7 +86,7 @@ def pad_batch(sequences: Mapping[str, Sequence[Tensor]]) -> Inputs:
 
 
 class FeatureDataset(Dataset[tuple[dict[str, Tensor], Tensor]]):
-    """A table's utterances one by one."""
+    """A table's utterances one by one; beyond its length, those of its copies."""
 
     def __init__(self, table: FeatureTable) -> None:
         self.table = table
@@ -78,7 +95,9 @@ class FeatureDataset(Dataset[tuple[dict[str, Tensor], Tensor]]):
         return len(self.table)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor]:
-        return {name: values[index] for name, values in self.table.sequences.items()}, self.table.targets[index]
+        version, i = divmod(index, len(self.table))
+        table = self.table.versions[version]
+        return {name: values[i] for name, values in table.sequences.items()}, table.targets[i]
 
 
 def collate(items: Sequence[tuple[Mapping[str, Tensor], Tensor]]) -> Batch:
@@ -92,6 +111,7 @@ class EpochShuffle(DistributedSampler[int]):
     """A random order that depends on the seed and the epoch alone, so that a run which is continued sees the same.
 
     Several processes share one order; where it does not divide evenly, its beginning is repeated, as in PyTorch's.
+    Of an utterance with copies, one version is drawn.
 
     Args:
         dataset: to be shuffled.
@@ -99,18 +119,40 @@ class EpochShuffle(DistributedSampler[int]):
         rank: of this process.
         seed: of all epochs.
         epoch: the first; Lightning sets the following ones.
+        balanced: draw every class that occurs equally often, instead of every utterance once.
     """
 
     def __init__(
-        self, dataset: FeatureDataset, num_replicas: int = 1, rank: int = 0, seed: int = 0, epoch: int = 0
+        self,
+        dataset: FeatureDataset,
+        num_replicas: int = 1,
+        rank: int = 0,
+        seed: int = 0,
+        epoch: int = 0,
+        balanced: bool = False,
     ) -> None:
         super().__init__(dataset, num_replicas, rank, seed=seed)
         self.epoch = epoch
+        self.table = dataset.table
+        self.balanced = balanced
 
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng((self.seed, self.epoch))
-        order = np.resize(generator.permutation(len(self.dataset)), self.total_size)  # type: ignore[arg-type]
-        return iter(order[self.rank :: self.num_replicas].tolist())
+        drawn = self._balanced(generator) if self.balanced else generator.permutation(len(self.table))
+        if self.table.copies:
+            drawn = drawn + len(self.table) * generator.integers(len(self.table.versions), size=len(drawn))
+        return iter(np.resize(drawn, self.total_size)[self.rank :: self.num_replicas].tolist())
+
+    def _balanced(self, generator: np.random.Generator) -> np.ndarray:
+        """Draws as many utterances as there are: a rare class' several times, of a frequent one not all."""
+        targets = np.asarray(self.table.targets)
+        classes = generator.permutation(np.unique(targets))
+        shares = np.bincount(np.arange(len(targets)) % len(classes))
+        drawn = [
+            np.resize(generator.permutation(np.flatnonzero(targets == label)), share)
+            for label, share in zip(classes, shares, strict=True)
+        ]
+        return generator.permutation(np.concatenate(drawn))
 
 
 class EachOnce(DistributedSampler[int]):
@@ -143,6 +185,7 @@ class EmotionDataModule(pl.LightningDataModule):
         batch_size: utterances in a batch.
         seed: of the order of training.
         first_epoch: where training begins, if it is continued.
+        balanced: draw every class equally often while training.
     """
 
     def __init__(
@@ -153,9 +196,11 @@ class EmotionDataModule(pl.LightningDataModule):
         batch_size: int = 32,
         seed: int = 0,
         first_epoch: int = 0,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         self.seed = seed
+        self.balanced = balanced
         self.first_epoch = first_epoch
         self.tables = {"train": train, "validation": validation, "test": test}
         self.batch_size = batch_size
@@ -183,7 +228,7 @@ class EmotionDataModule(pl.LightningDataModule):
                 f"the {part} part has {len(table)} utterances, fewer than the {processes} processes; use less"
             )
         sampler = (
-            EpochShuffle(dataset, processes, rank, self.seed, self.first_epoch)
+            EpochShuffle(dataset, processes, rank, self.seed, self.first_epoch, self.balanced)
             if shuffle
             else EachOnce(dataset, processes, rank)
         )

@@ -102,6 +102,7 @@ class StageTrainer:
             batch_size=config.batch_size,
             seed=config.seed,
             first_epoch=first_epoch,
+            balanced=config.sampling == "balanced",
         )
         metric, mode = METRICS[config.early_stopping_metric]
         # In this order: the checkpoint holds what the others know of the epochs before.

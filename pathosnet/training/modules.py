@@ -1,7 +1,7 @@
 """LightningModules: the text branch alone, the audio branch alone, one network, the ensemble."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,13 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, with_zero_rows
 from pathosnet.models.ensemble import TEMPERATURE
-from pathosnet.training.augmentation import drop_modality, mask_log_mel
+from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
 from pathosnet.training.data import Batch
 
 LOG_MEL = "logmel"
+MASKED_BANDS = 12
 JOINED = "joined"
-"""Input of an ensemble: its networks' features, side by side."""
+"""Input of a classifier whose branches stay as they are: their features, computed once."""
 RMSPROP_RHO = 0.9
 RMSPROP_EPSILON = 1e-7  # Keras'
 
@@ -34,12 +35,12 @@ class Optimisation:
     class_weights: Sequence[float] | None = None
     label_smoothing: float = 0.0
     modality_dropout: float = 0.0
-    log_mel_masks: bool = False
+    augmentation: Collection[str] = ()
 
     @property
     def changes_inputs(self) -> bool:
         """Whether a batch is not the same in every epoch."""
-        return self.modality_dropout > 0 or self.log_mel_masks
+        return self.modality_dropout > 0 or "masks" in self.augmentation or "words" in self.augmentation
 
     def rate_of(self, epoch: int) -> float:
         """Returns l(e) = max(l0 · exp(−decay · e), minimum).
@@ -77,15 +78,23 @@ class EmotionModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Returns the loss of a batch."""
-        inputs = batch.inputs
-        if self.optimisation.log_mel_masks and LOG_MEL in inputs.features:
-            masked = mask_log_mel(inputs.features[LOG_MEL], inputs.masks[LOG_MEL])
-            inputs = Inputs({**inputs.features, LOG_MEL: masked}, inputs.masks)
+        inputs = self._augmented(batch.inputs)
         if self.optimisation.modality_dropout > 0:
             inputs = drop_modality(inputs, self.optimisation.modality_dropout)
         loss: Tensor = self.loss(self(inputs), batch.targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets), sync_dist=True)
         return loss
+
+    def _augmented(self, inputs: Inputs) -> Inputs:
+        features = dict(inputs.features)
+        for name, frames in inputs.features.items():
+            if name == TEXT:
+                if "words" in self.optimisation.augmentation:
+                    features[name] = hide_words(frames)
+            elif "masks" in self.optimisation.augmentation and frames.ndim == 3:  # not what an unlocked layer reads
+                bands = MASKED_BANDS if name == LOG_MEL else 0
+                features[name] = mask_features(frames, inputs.masks[name], max_bands=bands)
+        return Inputs(features, inputs.masks)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Adds a batch to the validation metrics."""
@@ -126,10 +135,10 @@ class EmotionModule(pl.LightningModule):
 
 
 class NetworkModule(EmotionModule):
-    """One network: an audio branch and a text branch under one classifier (the paper's step 1).
+    """One network: an audio branch and a text branch under one classifier (the paper's step 1); or an ensemble.
 
     Args:
-        network: to be trained.
+        network: to be trained, all of it.
         optimisation: see Optimisation.
         unlocked: acoustic feature → its backbone, for step 2: the inputs of that name are then what the backbone's
             unlocked layer reads, ``(batch, time, channels, …)``, and that layer is trained along.
@@ -137,7 +146,7 @@ class NetworkModule(EmotionModule):
 
     def __init__(
         self,
-        network: EmotionNetwork,
+        network: Classified,
         optimisation: Optimisation | None = None,
         unlocked: Mapping[str, VGGish | ThinResNet34] | None = None,
     ) -> None:
@@ -209,7 +218,40 @@ class AudioModule(NetworkModule):
         super().__init__(EmotionNetwork({name: feature_dim}, num_classes, options=branch), optimisation, unlocked)
 
 
-class EnsembleModule(EmotionModule):
+class ClassifierModule(EmotionModule):
+    """The classifier alone, on top of branches that stay as they are.
+
+    Args:
+        model: branches under a classifier.
+        optimisation: see Optimisation.
+    """
+
+    def __init__(self, model: Classified, optimisation: Optimisation | None = None) -> None:
+        super().__init__(model, optimisation)
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Returns logits, ``(batch, classes)``; also of what ``join_features`` computed."""
+        if JOINED not in inputs.features:
+            return self.model.classify(inputs)
+        logits: Tensor = self.model.classifier(inputs.features[JOINED][:, 0] / self.model.temperature)
+        return logits
+
+    @torch.no_grad()
+    def join_features(self, batch: Batch) -> Tensor:
+        """Computes what the classifier reads, ``(batch, 1, feature_dim)``; pass it on by the name ``JOINED``."""
+        return self.model.features(with_zero_rows(batch.inputs)).unsqueeze(1)
+
+    def train(self, mode: bool = True) -> "ClassifierModule":
+        """Sets the classifier's mode; what is below stays in evaluation mode."""
+        super().train(mode)
+        self.model.eval()
+        self.model.classifier.train(mode)
+        return self
+
+
+class EnsembleModule(ClassifierModule):
     """A new linear classifier on top of trained networks, which stay as they are (the paper's last step).
 
     Args:
@@ -226,25 +268,4 @@ class EnsembleModule(EmotionModule):
         temperature: float = TEMPERATURE,
         optimisation: Optimisation | None = None,
     ) -> None:
-        ensemble = Ensemble(networks, num_classes, temperature)
-        super().__init__(ensemble, optimisation)
-        ensemble.networks.eval().requires_grad_(False)
-
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Returns logits, ``(batch, classes)``; also of what ``join_features`` computed."""
-        if JOINED not in inputs.features:
-            return self.model.classify(inputs)
-        logits: Tensor = self.model.classifier(inputs.features[JOINED][:, 0] / self.model.temperature)
-        return logits
-
-    @torch.no_grad()
-    def join_features(self, batch: Batch) -> Tensor:
-        """Computes what the classifier reads, ``(batch, 1, feature_dim)``; pass it on by the name ``JOINED``."""
-        return self.model.features(with_zero_rows(batch.inputs)).unsqueeze(1)
-
-    def train(self, mode: bool = True) -> "EnsembleModule":
-        """Sets the classifier's mode; the networks stay in evaluation mode."""
-        super().train(mode)
-        assert isinstance(self.model, Ensemble)
-        self.model.networks.eval()
-        return self
+        super().__init__(Ensemble(networks, num_classes, temperature), optimisation)

@@ -16,7 +16,7 @@ from pathosnet.extractors import AcousticExtractor
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork
 from pathosnet.training.data import FeatureDataset, FeatureTable, collate
 from pathosnet.training.fitting import StageResult, StageTrainer
-from pathosnet.training.modules import JOINED, EnsembleModule, NetworkModule, Optimisation
+from pathosnet.training.modules import JOINED, ClassifierModule, EnsembleModule, NetworkModule, Optimisation
 
 BATCH = 64
 
@@ -29,8 +29,8 @@ class TrainedNetwork:
     stages: list[StageResult] = field(default_factory=list)
 
 
-HiddenFeatures = Callable[[AcousticExtractor], Sequence[Tensor]]
-"""Computes what an extractor's unlocked layer reads, for every utterance."""
+HiddenFeatures = Callable[[AcousticExtractor], Sequence[Sequence[Tensor]]]
+"""Computes what an extractor's unlocked layer reads, for every version of a table and every utterance."""
 
 
 def train_stages(
@@ -72,15 +72,7 @@ def train_stages(
     branch = BranchOptions(
         config.text_width, config.audio_width, config.num_blocks, config.dropout, config.batch_norm_momentum
     )
-    optimisation = Optimisation(
-        config.learning_rate,
-        config.learning_rate_decay,
-        config.min_learning_rate,
-        _class_weights(table.targets[list(split.train)], num_classes) if config.class_weights == "balanced" else None,
-        config.label_smoothing,
-        config.modality_dropout,
-        config.augmentation == "masks",
-    )
+    optimisation = make_optimisation(config, table.targets[list(split.train)], num_classes)
     networks: dict[str, EmotionNetwork] = {}
     for name in list(extractors) or [TEXT]:
         pl.seed_everything(config.seed, verbose=False)
@@ -90,12 +82,11 @@ def train_stages(
         first = trainer.fit(f"{name}-1-branches", NetworkModule(network, optimisation), inputs, split)
         backbone = extractors[name].backbone if name in extractors else None
         if backbone is not None and config.fine_tune:
-            hidden = inputs.with_sequences(**{name: hidden_features(extractors[name])})
+            hidden = inputs.with_versions(name, hidden_features(extractors[name]))
             continued = replace(optimisation, learning_rate=first.last_learning_rate)
             module = NetworkModule(network, continued, unlocked={name: backbone})
             trainer.fit(f"{name}-2-unlocked", module, hidden, split)
-            tuned = [_tuned_features(extractors[name], sequence) for sequence in hidden.sequences[name]]
-            table = table.with_sequences(**{name: tuned})
+            table = table.with_versions(name, tuned_features(extractors[name], hidden))
         networks[name] = network
     if len(networks) == 1:
         return TrainedNetwork(next(iter(networks.values())).cpu().eval(), trainer.results)
@@ -107,23 +98,45 @@ def train_stages(
     return TrainedNetwork(ensemble.model.cpu().eval(), trainer.results)
 
 
+def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) -> Optimisation:
+    """Makes what the options say of the classes of the training part, ``(utterances,)``."""
+    return Optimisation(
+        config.learning_rate,
+        config.learning_rate_decay,
+        config.min_learning_rate,
+        _class_weights(targets, num_classes) if config.class_weights == "balanced" else None,
+        config.label_smoothing,
+        config.modality_dropout,
+        config.augmentation,
+    )
+
+
 @torch.no_grad()
-def _tuned_features(extractor: AcousticExtractor, hidden: Tensor) -> Tensor:
-    assert extractor.backbone is not None
-    if len(hidden) == 0:
-        return hidden.new_zeros(0, extractor.feature_dim)
-    return torch.cat([extractor.backbone.trainable_part(piece) for piece in hidden.split(BATCH)])
+def tuned_features(extractor: AcousticExtractor, hidden: FeatureTable) -> list[list[Tensor]]:
+    """Computes the features above an unlocked layer, for every version and utterance of a table of what that reads."""
+    backbone = extractor.backbone
+    assert backbone is not None
+
+    def compute(sequence: Tensor) -> Tensor:
+        if len(sequence) == 0:
+            return sequence.new_zeros(0, extractor.feature_dim)
+        return torch.cat([backbone.trainable_part(piece) for piece in sequence.split(BATCH)])
+
+    return [[compute(sequence) for sequence in table.sequences[extractor.name]] for table in hidden.versions]
 
 
-def join_networks(table: FeatureTable, ensemble: EnsembleModule) -> FeatureTable:
-    """Computes once what the networks, which stay as they are, make of every utterance."""
-    dataset = FeatureDataset(table)
-    ensemble.train()  # the networks stay in evaluation mode
-    rows: list[Tensor] = []
-    for start in range(0, len(dataset), BATCH):
-        batch = collate([dataset[i] for i in range(start, min(start + BATCH, len(dataset)))])
-        rows += ensemble.join_features(batch)
-    return FeatureTable({JOINED: rows}, table.targets)
+def join_networks(table: FeatureTable, module: ClassifierModule) -> FeatureTable:
+    """Computes once what branches, which stay as they are, make of every utterance."""
+    module.train()  # the branches stay in evaluation mode
+    versions: list[list[Tensor]] = []
+    for version in table.versions:
+        dataset = FeatureDataset(version)
+        rows: list[Tensor] = []
+        for start in range(0, len(dataset), BATCH):
+            batch = collate([dataset[i] for i in range(start, min(start + BATCH, len(dataset)))])
+            rows += module.join_features(batch)
+        versions.append(rows)
+    return table.only().with_versions(JOINED, versions)
 
 
 def _frame_dim(table: FeatureTable, name: str) -> int:

@@ -1,8 +1,18 @@
+import numpy as np
 import pytest
 import torch
 
+from pathosnet.degradation import measure_snr
 from pathosnet.models import Inputs, with_zero_rows
-from pathosnet.training.augmentation import drop_modality, mask_log_mel
+from pathosnet.training.augmentation import (
+    GAIN_DB,
+    NOISE_DB,
+    SPEEDS,
+    change_recording,
+    drop_modality,
+    hide_words,
+    mask_features,
+)
 from pathosnet.training.data import pad_batch
 
 
@@ -86,7 +96,7 @@ def frames_and_mask(batch: int = 64, time: int = 50, bands: int = 64) -> tuple[t
 
 def test_hidden_values_are_the_utterances_mean_and_others_stay():
     frames, mask = frames_and_mask()
-    masked = mask_log_mel(frames, mask)
+    masked = mask_features(frames, mask)
     changed = (masked != frames) & mask.unsqueeze(2)
     assert changed.any()
     for utterance in range(len(frames)):
@@ -96,7 +106,7 @@ def test_hidden_values_are_the_utterances_mean_and_others_stay():
 
 def test_masks_are_whole_stretches_of_time_and_bands():
     frames, mask = frames_and_mask()
-    changed = mask_log_mel(frames, mask) != frames
+    changed = mask_features(frames, mask) != frames
     for utterance, length in enumerate(mask.sum(dim=1).tolist()):
         hidden = changed[utterance, :length]
         whole_time, whole_bands = hidden.all(dim=1), hidden.all(dim=0)
@@ -106,7 +116,7 @@ def test_masks_are_whole_stretches_of_time_and_bands():
 @pytest.mark.parametrize(("share", "max_bands", "num_masks"), [(0.2, 12, 2), (0.5, 3, 1), (0.1, 20, 3)])
 def test_masks_are_no_larger_than_allowed(share, max_bands, num_masks):
     frames, mask = frames_and_mask()
-    changed = mask_log_mel(frames, mask, share, max_bands, num_masks) != frames
+    changed = mask_features(frames, mask, share, max_bands, num_masks) != frames
     most_time, most_bands = 0, 0
     for utterance, length in enumerate(mask.sum(dim=1).tolist()):
         hidden = changed[utterance, :length]
@@ -120,23 +130,59 @@ def test_masks_are_no_larger_than_allowed(share, max_bands, num_masks):
 
 def test_masks_differ_from_utterance_to_utterance():
     frames = torch.randn(1, 40, 64).expand(32, -1, -1)
-    masked = mask_log_mel(frames, torch.ones(32, 40, dtype=torch.bool))
+    masked = mask_features(frames, torch.ones(32, 40, dtype=torch.bool))
     assert len({tuple((row != frames[0]).flatten().tolist()) for row in masked}) > 25
 
 
 def test_no_masks_change_nothing():
     frames, mask = frames_and_mask()
-    assert torch.equal(mask_log_mel(frames, mask, max_time_share=0.0, max_bands=0), frames)
+    assert torch.equal(mask_features(frames, mask, max_time_share=0.0, max_bands=0), frames)
 
 
 def test_padding_does_not_enter_the_mean():
     frames, mask = frames_and_mask()
     torch.manual_seed(5)
-    clean = mask_log_mel(frames, mask)
+    clean = mask_features(frames, mask)
     torch.manual_seed(5)
-    garbage = mask_log_mel(torch.where(mask.unsqueeze(2), frames, 1e4), mask)
+    garbage = mask_features(torch.where(mask.unsqueeze(2), frames, 1e4), mask)
     assert torch.allclose(garbage[mask], clean[mask], atol=1e-6)
 
 
 def test_wide_frames_and_single_frames_can_be_masked():
-    assert mask_log_mel(torch.randn(4, 1, 256), torch.ones(4, 1, dtype=torch.bool)).shape == (4, 1, 256)
+    assert mask_features(torch.randn(4, 1, 256), torch.ones(4, 1, dtype=torch.bool)).shape == (4, 1, 256)
+
+
+# Words and recordings
+
+
+def test_hidden_words_are_zeros_and_the_others_stay():
+    vectors = torch.randn(50, 40, 3)
+    changed = hide_words(vectors, probability=0.25)
+    hidden = (changed == 0).all(dim=2)
+    assert torch.equal(changed[~hidden], vectors[~hidden])
+    assert float(hidden.float().mean()) == pytest.approx(0.25, abs=0.03)
+
+
+def test_speed_changes_length_and_pitch():
+    waveform = torch.sin(torch.arange(16_000) * 2 * torch.pi * 440 / 16_000)
+    generator = np.random.default_rng(0)
+    for _ in range(8):
+        changed = change_recording(waveform, ("speed",), generator)
+        speed = 16_000 / len(changed)
+        assert min(abs(speed - one) for one in SPEEDS) < 1e-3
+        peak = int(torch.fft.rfft(changed[:8000]).abs().argmax()) * 2
+        assert peak == pytest.approx(440 * speed, abs=2)
+
+
+def test_noise_and_gain_are_within_their_ranges():
+    waveform = torch.randn(16_000)
+    generator = np.random.default_rng(0)
+    ratios = [measure_snr(waveform, change_recording(waveform, ("noise",), generator)) for _ in range(30)]
+    assert NOISE_DB[0] - 0.1 < min(ratios) < 10 < 25 < max(ratios) < NOISE_DB[1] + 0.1
+    gains = [20 * np.log10(float(change_recording(waveform, ("gain",), generator)[0] / waveform[0])) for _ in range(30)]
+    assert GAIN_DB[0] - 1e-4 <= min(gains) < -3 < 3 < max(gains) <= GAIN_DB[1] + 1e-4
+
+
+def test_what_is_no_change_of_a_recording_is_left_aside():
+    waveform = torch.randn(100)
+    assert change_recording(waveform, ("masks", "words"), np.random.default_rng(0)) is waveform

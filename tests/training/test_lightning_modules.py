@@ -205,7 +205,7 @@ def test_class_weights_and_smoothing_enter_the_loss():
 
 
 def test_modality_dropout_and_masks_act_in_training_only():
-    optimisation = Optimisation(modality_dropout=0.9, log_mel_masks=True)
+    optimisation = Optimisation(modality_dropout=0.9, augmentation=("masks",))
     module = NetworkModule(network("logmel", "text"), optimisation)
     table = random_table(10, "logmel", "text")
     seen: list[Inputs] = []

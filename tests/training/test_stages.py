@@ -514,7 +514,7 @@ def test_options_reach_every_module(modules):
     for module in modules:
         assert module.optimisation.label_smoothing == module.loss.label_smoothing == 0.1
         assert module.optimisation.modality_dropout == 0.25
-        assert module.optimisation.log_mel_masks
+        assert module.optimisation.augmentation == ("masks",)
         assert module.optimisation.decay == 0.3
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pathosnet.training import Batch, EmotionDataModule, FeatureTable, TextModule
-from pathosnet.training.data import FeatureDataset, collate, pad_batch
+from pathosnet.training.data import EachOnce, EpochShuffle, FeatureDataset, collate, pad_batch
 
 
 def table(lengths=(3, 1, 2, 5, 4)) -> FeatureTable:
@@ -109,3 +109,53 @@ def test_no_utterance_is_left_out_of_the_last_batch():
 def test_absent_test_part_is_an_error():
     with pytest.raises(ValueError, match="expected a table for the test part"):
         EmotionDataModule(table(), table()).test_dataloader()
+
+
+# Copies and sampling
+
+
+def labelled(targets: list[int], num_copies: int = 0) -> FeatureTable:
+    """One frame an utterance: its number, and 100 more for each further version."""
+    numbers = torch.tensor(targets)
+    versions = [
+        FeatureTable({"a": [torch.tensor([[i + 100.0 * v]]) for i in range(len(targets))]}, numbers)
+        for v in range(num_copies + 1)
+    ]
+    return FeatureTable(versions[0].sequences, numbers, tuple(versions[1:]))
+
+
+def test_an_epoch_draws_one_version_of_every_utterance():
+    dataset = FeatureDataset(labelled([0] * 50, num_copies=2).subset(range(10, 50)))
+    epochs = [[int(dataset[i][0]["a"]) for i in EpochShuffle(dataset, seed=1, epoch=epoch)] for epoch in range(2)]
+    for drawn in epochs:
+        assert sorted(number % 100 for number in drawn) == list(range(10, 50))
+        assert {number // 100 for number in drawn} == {0, 1, 2}
+    assert epochs[0] != epochs[1]
+
+
+def test_copies_are_for_training_alone():
+    dataset = FeatureDataset(labelled([0] * 10, num_copies=2))
+    assert [int(dataset[i][0]["a"]) for i in EachOnce(dataset)] == list(range(10))
+
+
+def test_inputs_are_replaced_in_every_version():
+    table = labelled([0, 1], num_copies=1).with_versions("b", [[torch.zeros(1, 1)] * 2, [torch.ones(1, 1)] * 2])
+    chosen = table.only("b").subset([1])
+    assert [float(version.sequences["b"][0]) for version in chosen.versions] == [0, 1]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_balanced_sampling_draws_every_class_equally_often(processes):
+    targets = [0] * 20 + [2] * 3 + [3] * 7
+    dataset = FeatureDataset(labelled(targets))
+    drawn = [i for rank in range(processes) for i in EpochShuffle(dataset, processes, rank, seed=3, balanced=True)]
+    assert len(drawn) == 30
+    assert [sum(targets[i] == label for i in drawn) for label in range(4)] == [10, 0, 10, 10]
+    assert {i for i in drawn if targets[i] == 2} == {20, 21, 22}  # each of the rare ones, several times
+    assert len({i for i in drawn if targets[i] == 0}) == 10
+
+
+def test_balanced_sampling_changes_from_epoch_to_epoch():
+    dataset = FeatureDataset(labelled([0] * 20 + [1] * 2))
+    first, again, second = (list(EpochShuffle(dataset, epoch=e, balanced=True)) for e in (0, 0, 1))
+    assert first == again != second

@@ -1,0 +1,147 @@
+"""A trained model becomes one for another corpus: its labels, its voices, its language."""
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
+
+from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig, parse_pairs
+from pathosnet.corpora import Split, read_manifest, split_corpus
+from pathosnet.corpora.folds import find_leak
+from pathosnet.errors import InputError
+from pathosnet.experiment import (
+    FoldRun,
+    PreparedCorpus,
+    Run,
+    classify,
+    hidden_versions,
+    output_folder,
+    prepare_with,
+    write_run,
+)
+from pathosnet.extractors import AcousticExtractor
+from pathosnet.recognizer import PathosNet
+from pathosnet.training import ClassifierModule, EmotionModule, FeatureTable, NetworkModule, StageTrainer
+from pathosnet.training.stages import join_networks, make_optimisation, tuned_features
+
+TrainedPart = Literal["classifier", "branches", "top-layer"]
+"""What learns: the last linear layer; the branches as well; the top layers of the pre-trained networks as well."""
+
+
+def finetune(
+    model: PathosNet | str | Path,
+    corpus_path: str | Path | Sequence[str | Path],
+    out: str | Path,
+    config: TrainConfig | None = None,
+    train: TrainedPart = "branches",
+    overwrite: bool = False,
+    logger: Logger | None = None,
+) -> Run:
+    """Trains a model further on labelled recordings, tests it on the part that was held out, and saves everything.
+
+    Where the labels are others than the model's, its classifier is replaced; labels that stay keep their weights.
+    The folder is what ``pathosnet.experiment.train`` makes. The given model stays as it is.
+
+    Args:
+        model: a trained model, or where to find one, see ``PathosNet.from_pretrained``.
+        corpus_path: one manifest or several, see ``read_manifest``.
+        out: the folder to make.
+        config: the options; None for ``pathosnet.config.FINETUNE_DEFAULTS``. What the features and the networks are
+            is the model's.
+        train: what learns; see TrainedPart.
+        overwrite: replace the folder if it is there.
+        logger: any Lightning logger instead of the configured one.
+
+    Raises:
+        InputError: a file, a row or an option cannot be used.
+    """
+    if train not in get_args(TrainedPart):
+        raise InputError(f"train: expected {', '.join(get_args(TrainedPart))}, got {train!r}")
+    config = config or TrainConfig(**FINETUNE_DEFAULTS)
+    started = time.time()
+    origin = str(model) if isinstance(model, (str, Path)) else "a model in memory"
+    model = model if isinstance(model, PathosNet) else PathosNet.from_pretrained(model)
+    _check(model, config, train)
+    labels = parse_pairs(config.label, "--label")
+    corpus = read_manifest(
+        corpus_path, config.labels, labels, config.drop_labels, needs_audio=bool(len(model.acoustic))
+    )
+    if not len(model.acoustic) and not any(utterance.text for utterance in corpus.utterances):
+        raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
+    split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
+    with output_folder(out, overwrite) as folder:
+        extractors = copy.deepcopy(model.extractors)
+        prepared = prepare_with(corpus, extractors, model.text, config, split.train)
+        run = _fit(model, prepared, split, config, train, folder / "logs", logger)
+        about = {"model": origin, "labels": list(model.labels), "train": train}
+        metrics = write_run(folder, corpus, split, config, run, time.time() - started, about)
+    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split))
+
+
+def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
+    if config.modality_dropout > 0 and not (len(model.acoustic) and model.text is not None):
+        raise InputError("modality_dropout: the model reads only one of text and voice, expected one that reads both")
+    if train == "top-layer" and not _backbones(model.extractors):
+        raise InputError(
+            "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"
+        )
+
+
+def _backbones(extractors: Mapping[str, AcousticExtractor]) -> list[str]:
+    return [name for name, extractor in extractors.items() if extractor.backbone is not None]
+
+
+def _fit(
+    model: PathosNet,
+    prepared: PreparedCorpus,
+    split: Split,
+    config: TrainConfig,
+    train: TrainedPart,
+    logs: Path,
+    logger: Logger | None,
+) -> FoldRun:
+    corpus, extractors, table = prepared.corpus, prepared.extractors, prepared.table
+    pl.seed_everything(config.seed, verbose=False)
+    network = copy.deepcopy(model.network).cpu()
+    if corpus.labels != model.labels:
+        network.replace_classifier(model.labels, corpus.labels)
+    optimisation = make_optimisation(config, table.targets[list(split.train)], len(corpus.labels))
+    trainer = StageTrainer(config, logs, logger)
+    module: EmotionModule
+    if train == "classifier":
+        module = ClassifierModule(network, optimisation)
+        seen = table if optimisation.changes_inputs else join_networks(table, module)
+    else:
+        unlocked = _backbones(extractors) if train == "top-layer" else []
+        module = NetworkModule(network, optimisation, {name: extractors[name].backbone for name in unlocked})  # type: ignore[misc]
+        seen = table
+        for name in unlocked:
+            seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
+    trainer.fit(f"fine-tuning-{train}", module, seen, split)
+    tuned = PathosNet(network.requires_grad_(True).eval(), extractors, model.text, corpus.labels)
+    if not split.test:
+        return FoldRun(tuned, trainer.results, None)
+    return FoldRun(
+        tuned, trainer.results, classify(tuned, _tested(table, seen, extractors, split, train), range(len(split.test)))
+    )
+
+
+def _tested(
+    table: FeatureTable,
+    seen: FeatureTable,
+    extractors: Mapping[str, AcousticExtractor],
+    split: Split,
+    train: TrainedPart,
+) -> FeatureTable:
+    """Returns the features of the test part, as the tuned networks make them."""
+    tested = replace(table, copies=()).subset(split.test)
+    if train == "top-layer":
+        hidden = replace(seen, copies=()).subset(split.test)
+        for name in _backbones(extractors):
+            tested = tested.with_sequences(**{name: tuned_features(extractors[name], hidden)[0]})
+    return tested
