@@ -15,7 +15,8 @@ from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
 from pathosnet.extraction import extract_all
 from pathosnet.extractors import LogMelExtractor, VGGishExtractor
-from pathosnet.feature_store import FeatureStore, Recipe, hash_file, hash_weights
+from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
+from pathosnet.files import hash_file
 
 RECIPE = Recipe("vggish", "features", {"output": "relu"}, "0" * 64)
 SEQUENCES = {
