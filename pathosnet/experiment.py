@@ -33,6 +33,7 @@ from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_m
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import TextEmbedder
 from pathosnet.files import read_json, write_json, written_aside
+from pathosnet.model_card import facts_of_training
 from pathosnet.recognizer import PathosNet
 from pathosnet.saved_model import CONFIG_FILE
 from pathosnet.training import FeatureTable, StageResult, train_stages
@@ -165,9 +166,9 @@ def train(
 ) -> Run:
     """Trains on labelled corpora, tests on the part that was held out, and saves everything in one folder.
 
-    The folder holds the model (``config.json``, ``model.safetensors``, ``text/``), ``run.json`` (configuration,
-    versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``, ``predictions.csv`` and
-    ``confusion_matrix.png``. It appears when the run has ended; a run that fails leaves nothing.
+    The folder holds the model (``config.json``, ``model.safetensors``, ``text/``, the card ``README.md``), ``run.json``
+    (configuration, versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``,
+    ``predictions.csv`` and ``confusion_matrix.png``. It appears when the run has ended; one that fails leaves nothing.
 
     Args:
         corpus_path: one manifest or several, see ``read_manifest``.
@@ -186,12 +187,13 @@ def train(
     with _output_folder(out, overwrite) as folder:
         prepared = prepare(corpus, config)
         run = train_fold(prepared, split, config, folder / "logs", logger)
-        run.model.save_into(folder)
         metrics = None
         if run.probabilities is not None:
             values = run.probabilities.numpy()
             metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
         leak = find_leak(corpus, split)
+        run.model.facts = facts_of_training(corpus, split, config, leak, asdict(metrics) if metrics else None)
+        run.model.save_into(folder)
         write_folds(folder / SPLIT_FILE, corpus, {"part": split})
         write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, time.time() - started))
     return Run(Path(out), run.model, split, metrics, leak)
