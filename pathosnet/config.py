@@ -59,11 +59,11 @@ class TrainConfig:
     logmel_stack: int = 4
     """Log-mel frames of 10 ms side by side in one step of the sequence."""
     vggish: str | None = None
-    """VGGish weights: torchvggish's .pth or a Keras .h5."""
+    """VGGish weights: torchvggish's .pth or a Keras .h5, or `vggish` of `pathosnet weights`."""
     vggish_output: Literal["relu", "softmax", "linear", "pool"] = "relu"
     """What VGGish ends with: 128-d (relu, softmax as in the authors' code, linear) or 512-d (pool)."""
     ghostvlad: str | None = None
-    """Thin ResNet-34 + GhostVLAD weights: the released Keras .h5."""
+    """Thin ResNet-34 + GhostVLAD weights: the released Keras .h5, or `ghostvlad` of `pathosnet weights`."""
     window_frames: int = 30
     """Length of a GhostVLAD window in spectrogram frames."""
     hop_frames: int = 15
@@ -87,7 +87,8 @@ class TrainConfig:
     user's cache ($PATHOSNET_CACHE); none."""
 
     text: Values = Values((HASHED,))
-    """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin); repeatable."""
+    """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin, or a name that
+    `pathosnet weights` lists); repeatable."""
     text_map: Values = Values()
     """Map of a fastText .bin into the common space, LANGUAGE=FILE (.txt, .npy, MUSE .pth); may be repeated."""
     language_identifier: str | None = None

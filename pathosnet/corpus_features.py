@@ -21,6 +21,7 @@ from pathosnet.models import TEXT
 from pathosnet.training import FeatureTable
 from pathosnet.training.augmentation import RECORDING_CHANGES, change_recording
 from pathosnet.weights import load_thin_resnet34, load_vggish
+from pathosnet.weights.catalogue import file_or_known
 
 TEXT_DIM = 300
 
@@ -30,10 +31,10 @@ def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     makers: dict[str, Callable[[], AcousticExtractor]] = {
         "logmel": lambda: LogMelExtractor(config.logmel_stack),
         "vggish": lambda: VGGishExtractor(
-            load_vggish(str(config.vggish), config.vggish_output), config.extraction_precision
+            load_vggish(file_or_known(str(config.vggish)), config.vggish_output), config.extraction_precision
         ),
         "ghostvlad": lambda: GhostVLADExtractor(
-            load_thin_resnet34(str(config.ghostvlad)),
+            load_thin_resnet34(file_or_known(str(config.ghostvlad))),
             config.window_frames,
             config.hop_frames,
             config.stft_hop,
@@ -58,7 +59,9 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
             raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
         if file == HASHED:
             tables[language] = HashedWords(TEXT_DIM)
-        elif Path(file).suffix in (".bin", ".ftz"):
+            continue
+        file = file_or_known(file)
+        if Path(file).suffix in (".bin", ".ftz"):
             mapping = load_language_map(maps[language]) if language in maps else None
             tables[language] = FastTextVectors(file, mapping, TEXT_DIM)
         else:
@@ -66,8 +69,8 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
     unknown = maps.keys() - tables.keys()
     if unknown:
         raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
-    identifier = LanguageIdentifier(config.language_identifier) if config.language_identifier else None
-    return TextEmbedder(tables, identifier)
+    identifier = config.language_identifier
+    return TextEmbedder(tables, LanguageIdentifier(file_or_known(identifier)) if identifier else None)
 
 
 def extract_features(

@@ -39,6 +39,7 @@ from pathosnet.experiment import (
     write_results,
 )
 from pathosnet.files import read_json, write_json
+from pathosnet.model_card import facts_of_training
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
@@ -220,10 +221,12 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     predictions = Predictions.of(prepared.corpus, split.test, run.probabilities.numpy(), config.seed, config.fold)
     if not is_main_process():
         return ""
+    metrics = write_results(aside, predictions)
     if keep_models:
+        leak = find_leak(prepared.corpus, split)
+        run.model.facts = facts_of_training(prepared.corpus, split, config, leak, asdict(metrics))
         shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
         run.model.save_into(aside)
-    metrics = write_results(aside, predictions)
     write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds))
     os.rename(aside, folder)
     shutil.rmtree(folder / CHECKPOINTS)

@@ -34,6 +34,7 @@ from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_m
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import TextEmbedder
 from pathosnet.files import read_json, write_json, written_aside
+from pathosnet.model_card import facts_of_training
 from pathosnet.recognizer import PathosNet
 from pathosnet.saved_model import CONFIG_FILE
 from pathosnet.training import FeatureTable, StageResult, train_stages
@@ -89,7 +90,8 @@ def prepare(corpus: Corpus, config: TrainConfig, trained_on: Sequence[int] | Non
     Raises:
         InputError: a file or an option cannot be used.
     """
-    return prepare_with(corpus, build_extractors(config), build_text_embedder(config), config, trained_on)
+    text = build_text_embedder(config)
+    return prepare_with(corpus, build_extractors(config), text, config, trained_on)
 
 
 def prepare_with(
@@ -194,9 +196,9 @@ def train(
 ) -> Run:
     """Trains on labelled corpora, tests on the part that was held out, and saves everything in one folder.
 
-    The folder holds the model (``config.json``, ``model.safetensors``, ``text/``), ``run.json`` (configuration,
-    versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``, ``predictions.csv`` and
-    ``confusion_matrix.png``. It appears when the run has ended; a run that fails leaves nothing.
+    The folder holds the model (``config.json``, ``model.safetensors``, ``text/``, the card ``README.md``), ``run.json``
+    (configuration, versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``,
+    ``predictions.csv`` and ``confusion_matrix.png``. It appears when the run has ended; one that fails leaves nothing.
 
     Args:
         corpus_path: one manifest or several, see ``read_manifest``.
@@ -239,11 +241,17 @@ def write_run(
         seconds: how long it took.
         origin: of a model that was fine-tuned.
     """
-    run.model.save_into(folder)
     metrics = None
     if run.probabilities is not None:
         values = run.probabilities.numpy()
         metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
+    leak = find_leak(corpus, split)
+    facts = facts_of_training(corpus, split, config, leak, asdict(metrics) if metrics else None)
+    if origin:
+        before = run.model.facts
+        facts = replace(facts, vectors=before.vectors, earlier=(*before.earlier, *before.corpora))
+    run.model.facts = facts
+    run.model.save_into(folder)
     write_folds(folder / SPLIT_FILE, corpus, {"part": split})
     write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, seconds, origin))
     return metrics

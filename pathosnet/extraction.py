@@ -18,7 +18,8 @@ from pathosnet.audio import SAMPLE_RATE, load_audio
 from pathosnet.corpora import Utterance
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, Part, extract_together
-from pathosnet.feature_store import FeatureStore, Recipe, hash_file, hash_weights
+from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
+from pathosnet.files import hash_file
 
 FEW_BYTES = 64 << 20  # read before worker processes would pay for their start
 FEW_PROCESSORS = 3  # which the backbones keep busy: there, workers only take turns with them

@@ -88,22 +88,6 @@ def hash_weights(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def hash_file(path: Path) -> str:
-    """Hashes a file's content.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return digest.hexdigest()
-
-
 def default_store() -> "FeatureStore | None":
     """Returns the store in the user's cache; None, with a note on stderr, if that cannot be written to."""
     folder = cache_folder("features")

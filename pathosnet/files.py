@@ -120,7 +120,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error})") from error
 
 
@@ -137,4 +137,20 @@ def fingerprint(path: Path) -> str:
         digest.update(file.read(FINGERPRINT_BYTES))
         file.seek(max(0, size - FINGERPRINT_BYTES))
         digest.update(file.read(FINGERPRINT_BYTES))
+    return digest.hexdigest()
+
+
+def hash_file(path: str | Path) -> str:
+    """Hashes a file's content, SHA-256.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()

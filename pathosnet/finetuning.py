@@ -64,7 +64,7 @@ def finetune(
         raise InputError(f"train: expected {', '.join(get_args(TrainedPart))}, got {train!r}")
     config = config or TrainConfig(**FINETUNE_DEFAULTS)
     started = time.time()
-    origin = str(model) if isinstance(model, (str, Path)) else "a model in memory"
+    origin = "a model in memory" if isinstance(model, PathosNet) else _name_of(model)
     model = model if isinstance(model, PathosNet) else PathosNet.from_pretrained(model)
     _check(model, config, train)
     labels = parse_pairs(config.label, "--label")
@@ -77,34 +77,32 @@ def finetune(
     with output_folder(out, overwrite) as folder:
         extractors = copy.deepcopy(model.extractors)
         prepared = prepare_with(corpus, extractors, model.text, config, split.train)
-        run = _fit(model, prepared, split, config, train, folder / "logs", logger)
+        run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
         about = {"model": origin, "labels": list(model.labels), "train": train}
         metrics = write_run(folder, corpus, split, config, run, time.time() - started, about)
     return Run(Path(out), run.model, split, metrics, find_leak(corpus, split))
 
 
-def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
-    if config.modality_dropout > 0 and not (len(model.acoustic) and model.text is not None):
-        raise InputError("modality_dropout: the model reads only one of text and voice, expected one that reads both")
-    if train == "top-layer" and not _backbones(model.extractors):
-        raise InputError(
-            "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"
-        )
-
-
-def _backbones(extractors: Mapping[str, AcousticExtractor]) -> list[str]:
-    return [name for name, extractor in extractors.items() if extractor.backbone is not None]
-
-
-def _fit(
+def finetune_fold(
     model: PathosNet,
     prepared: PreparedCorpus,
     split: Split,
     config: TrainConfig,
     train: TrainedPart,
     logs: Path,
-    logger: Logger | None,
+    logger: Logger | None = None,
 ) -> FoldRun:
+    """Trains a model further on one split, and predicts its test part.
+
+    Args:
+        model: stays as it is.
+        prepared: the corpus, with the model's features; its extractors come to hold the tuned top layers.
+        split: the parts.
+        config: the options.
+        train: what learns.
+        logs: folder for the logger.
+        logger: any Lightning logger instead of the configured one.
+    """
     corpus, extractors, table = prepared.corpus, prepared.extractors, prepared.table
     pl.seed_everything(config.seed, verbose=False)
     network = copy.deepcopy(model.network).cpu()
@@ -123,12 +121,30 @@ def _fit(
         for name in unlocked:
             seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
     trainer.fit(f"fine-tuning-{train}", module, seen, split)
-    tuned = PathosNet(network.requires_grad_(True).eval(), extractors, model.text, corpus.labels)
+    tuned = PathosNet(network.requires_grad_(True).eval(), extractors, model.text, corpus.labels, facts=model.facts)
     if not split.test:
         return FoldRun(tuned, trainer.results, None)
     return FoldRun(
         tuned, trainer.results, classify(tuned, _tested(table, seen, extractors, split, train), range(len(split.test)))
     )
+
+
+def _name_of(model: str | Path) -> str:
+    """Names a model without the folders of this machine; one of a hub keeps its whole name."""
+    return Path(model).name if isinstance(model, Path) or Path(model).exists() else model
+
+
+def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
+    if config.modality_dropout > 0 and not (len(model.acoustic) and model.text is not None):
+        raise InputError("modality_dropout: the model reads only one of text and voice, expected one that reads both")
+    if train == "top-layer" and not _backbones(model.extractors):
+        raise InputError(
+            "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"
+        )
+
+
+def _backbones(extractors: Mapping[str, AcousticExtractor]) -> list[str]:
+    return [name for name, extractor in extractors.items() if extractor.backbone is not None]
 
 
 def _tested(

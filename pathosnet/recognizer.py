@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from pathosnet import __version__
@@ -17,6 +18,8 @@ from pathosnet.feature_store import default_store
 from pathosnet.features import TextEmbedder, WordVectors
 from pathosnet.features.text_embedder import ANY_LANGUAGE
 from pathosnet.files import written_aside
+from pathosnet.hub import find_model, hub_errors
+from pathosnet.model_card import Facts, write_card
 from pathosnet.models import TEXT, Classified
 from pathosnet.saved_model import CONFIG_FILE, load_model, save_model
 from pathosnet.weights import load_pathosnet, load_thin_resnet34, load_vggish
@@ -45,7 +48,7 @@ class Prediction:
         return asdict(self)
 
 
-class PathosNet:
+class PathosNet(ModelHubMixin, library_name="pathosnet"):
     """A trained model with everything it needs to predict.
 
     Args:
@@ -53,6 +56,7 @@ class PathosNet:
         acoustic: acoustic feature → its extractor, for every audio branch.
         text: word vectors, if there is a text branch.
         labels: of the outputs, in order.
+        facts: what is known about its making.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class PathosNet:
         acoustic: Mapping[str, AcousticExtractor],
         text: TextEmbedder | None,
         labels: Sequence[str] = PAPER_EMOTIONS,
+        facts: Facts | None = None,
     ) -> None:
         check_labels(labels)
         if len(labels) != network.num_classes:
@@ -74,20 +79,64 @@ class PathosNet:
         self.acoustic = nn.ModuleDict(acoustic).eval()
         self.text = text
         self.labels = tuple(labels)
+        self.facts = facts or Facts()
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, text: TextEmbedder | None = None) -> "PathosNet":
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        text: TextEmbedder | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        weights: str | Path | None = None,
+    ) -> "PathosNet":
         """Reads a saved model.
 
         Args:
-            folder: what ``save_pretrained`` or ``pathosnet train`` wrote.
+            pretrained_model_name_or_path: the folder that ``save_pretrained`` or ``pathosnet train`` wrote, or
+                ``user/name`` on the hub.
             text: word vectors to take instead of the saved ones.
+            revision: branch, tag or commit on the hub.
+            cache_dir: where to keep what is fetched; the hub's own cache if None.
+            token: for models on the hub that are not for everybody.
+            local_files_only: ask nobody, take what was fetched earlier.
+            force_download: fetch it again.
+            weights: folder with weights that the model refers to, besides the cache of ``pathosnet weights``.
 
         Raises:
             InputError: there is no such model, or it is damaged.
         """
-        labels, network, acoustic, embedder = load_model(Path(folder), text)
-        return cls(network, acoustic, embedder, labels)
+        return cls._from_pretrained(
+            model_id=str(pretrained_model_name_or_path),
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+            text=text,
+            weights=weights,
+        )
+
+    @classmethod
+    def _from_pretrained(  # type: ignore[override]
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        text: TextEmbedder | None = None,
+        weights: str | Path | None = None,
+    ) -> "PathosNet":
+        folder = find_model(model_id, revision, cache_dir, token, local_files_only, force_download)
+        labels, network, acoustic, embedder, facts = load_model(folder, text, Path(weights) if weights else None)
+        return cls(network, acoustic, embedder, labels, facts)
 
     @classmethod
     def from_keras(
@@ -129,22 +178,74 @@ class PathosNet:
         }
         return cls(network, acoustic, text, PAPER_EMOTIONS)
 
-    def save_pretrained(self, folder: str | Path, overwrite: bool = False) -> None:
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | Path,
+        overwrite: bool = False,
+        embed_weights: bool = True,
+        *,
+        config: None = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> str | None:
         """Writes the model: weights and word vectors as safetensors, the rest as JSON. Nothing is pickled.
 
         fastText ``.bin`` models are too large to be copied: they are referred to by path and fingerprint.
 
         Args:
-            folder: to be made; it appears whole or not at all.
+            save_directory: to be made; it appears whole or not at all.
             overwrite: replace the folder if it is there and holds a model.
-        """
-        with written_aside(folder, overwrite, marker=CONFIG_FILE) as aside:
-            self.save_into(aside)
+            embed_weights: False refers to the files of pre-trained weights by name and hash, and holds only what was
+                trained since; who loads the model needs the same files.
+            config: not used; the hub's interface has it.
+            repo_id: name on the hub; the folder's if None.
+            push_to_hub: upload it, too.
+            model_card_kwargs: ``license`` of the weights and ``name`` of the model, for the README.
+            **push_to_hub_kwargs: see ``push_to_hub``.
 
-    def save_into(self, folder: Path) -> None:
-        """Writes the model's files into an existing folder."""
+        Returns:
+            The address of the upload, if there was one.
+
+        Raises:
+            InputError: the folder exists, or weights that are not to be embedded are in no file that is here.
+        """
+        with written_aside(save_directory, overwrite, marker=CONFIG_FILE) as aside:
+            self.save_into(aside, embed_weights, **(model_card_kwargs or {}))
+        if not push_to_hub:
+            return None
+        repo_id = repo_id or Path(save_directory).name
+        return self.push_to_hub(repo_id, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self.save_into(save_directory)
+
+    def save_into(self, folder: Path, embed_weights: bool = True, **card: str) -> None:
+        """Writes the model's files into an existing folder; ``card``: see ``write_card``."""
         acoustic = self.extractors
-        save_model(folder, self.labels, self.network, acoustic, self.text, __version__)
+        save_model(folder, self.labels, self.network, acoustic, self.text, __version__, self.facts, embed_weights)
+        sources = {name: extractor.backbone and extractor.backbone.source for name, extractor in acoustic.items()}
+        backbones = {name: source.file if source else "" for name, source in sources.items()}
+        write_card(folder, self.labels, backbones, self.text is not None, self.facts, **card)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Uploads the model to the hub, as ``save_pretrained`` writes it.
+
+        Args:
+            repo_id: ``user/name``; it is made if it is not there.
+            **options: ``commit_message``, ``private``, ``token``, ``branch``, ``create_pr``,
+                ``model_card_kwargs={"license": …}`` and others of ``huggingface_hub.ModelHubMixin.push_to_hub``.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            InputError: the hub cannot be reached, or does not let you.
+        """
+        options["model_card_kwargs"] = {"name": repo_id, **(options.get("model_card_kwargs") or {})}
+        with hub_errors(repo_id):
+            return str(super().push_to_hub(repo_id, **options))
 
     def finetune(self, corpus: str | Path | Sequence[str | Path], out: str | Path, **options: Any) -> "Run":
         """Trains the model further on labelled recordings of one's own; itself it stays as it is.

@@ -1,27 +1,38 @@
 """A model as a folder: ``config.json``, ``model.safetensors``, and word vectors in ``text/``. Nothing is pickled."""
 
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, extractor_from_config
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
 from pathosnet.features.text_embedder import LanguageIdentifier
 from pathosnet.files import fingerprint, read_json, write_json
+from pathosnet.model_card import Facts
 from pathosnet.models import TEXT, Classified, network_from_config
+from pathosnet.weights.files import some_names
+from pathosnet.weights.references import changed_tensors, referred_tensors, source_from
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TEXT_FOLDER = "text"
+MAX_CONFIG_BYTES = 1 << 24
+MAX_NUMBER = 1 << 20  # of channels, frames, …
+MAX_BLOCKS = 100
+MAY_BE_ZERO = ("num_blocks", "dropout", "batch_norm_momentum", "top_db")
 
 
 class _Parts(nn.Module):
@@ -31,6 +42,7 @@ class _Parts(nn.Module):
         super().__init__()
         self.network = network
         self.acoustic = nn.ModuleDict(acoustic)
+        self.extractors = dict(acoustic)
 
 
 def save_model(
@@ -40,8 +52,23 @@ def save_model(
     acoustic: Mapping[str, AcousticExtractor],
     text: TextEmbedder | None,
     version: str,
+    facts: Facts,
+    embed_weights: bool = True,
 ) -> None:
-    """Writes a model into an existing folder."""
+    """Writes a model into an existing folder.
+
+    Raises:
+        InputError: the backbones' weights are not to be embedded, and the file that they come from is not there.
+    """
+    state = _Parts(network, acoustic).state_dict()
+    weights = {}
+    for name, backbone in _backbones(acoustic).items():
+        if not embed_weights:
+            changed = changed_tensors(name, backbone)
+            prefix = _prefix(name)
+            state = {k: v for k, v in state.items() if not k.startswith(prefix) or k.removeprefix(prefix) in changed}
+        if backbone.source is not None:
+            weights[name] = {"file": backbone.source.file, "sha256": backbone.source.sha256, "embedded": embed_weights}
     write_json(
         folder / CONFIG_FILE,
         {
@@ -50,48 +77,118 @@ def save_model(
             "labels": list(labels),
             "network": network.config(),
             "acoustic": {name: extractor.config() for name, extractor in acoustic.items()},
+            "weights": weights,
             "text": None if text is None else _save_text(folder, text),
+            "facts": asdict(facts),
         },
     )
-    _write_safetensors(folder / WEIGHTS_FILE, _Parts(network, acoustic).state_dict())
+    _write_safetensors(folder / WEIGHTS_FILE, state)
 
 
 def load_model(
-    folder: Path, text: TextEmbedder | None = None
-) -> tuple[tuple[str, ...], Classified, dict[str, AcousticExtractor], TextEmbedder | None]:
+    folder: Path, text: TextEmbedder | None = None, weights: Path | None = None
+) -> tuple[tuple[str, ...], Classified, dict[str, AcousticExtractor], TextEmbedder | None, Facts]:
     """Reads what ``save_model`` wrote.
+
+    The configuration is a stranger's, perhaps: nothing of the size that it asks for is made before the weights file has
+    turned out to hold as much.
 
     Args:
         folder: the model's.
         text: takes the place of the saved word vectors.
+        weights: folder to look for weights in that the model refers to, besides the cache.
 
     Returns:
-        Labels, network, extractors by name, and text embedder.
+        Labels, network, extractors by name, text embedder, and what is known about its making.
 
     Raises:
         InputError: no such model, a damaged one, or one of a newer format.
     """
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"{folder}: holds no model (no {CONFIG_FILE}); expected a folder that training or saving made")
-    config_path = folder / CONFIG_FILE
+    config_path = own_file(folder, CONFIG_FILE)
+    if config_path.stat().st_size > MAX_CONFIG_BYTES:
+        raise InputError(f"{config_path}: is larger than {MAX_CONFIG_BYTES:,} bytes; it describes no model")
     config = read_json(config_path)
     with _blaming(config_path):
         if config["format"] != FORMAT:
             raise InputError(
                 f"{folder / CONFIG_FILE}: has format {config['format']}, this version reads {FORMAT}; update pathosnet"
             )
-        network = network_from_config(config["network"])
-        acoustic = {name: extractor_from_config(name, options) for name, options in config["acoustic"].items()}
+        for part in ("network", "acoustic", "text"):
+            _check_numbers(config[part], part)
+        with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
+            warnings.simplefilter("ignore")  # about shapes that are refused below
+            outline = _make_parts(config)
         labels = tuple(config["labels"])
         check_labels(labels)
+        facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
+        sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
         if text is None and config["text"] is not None:
             text = _load_text(folder, config["text"])
-        dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
+        network = outline.network
+        dims = {name: extractor.feature_dim for name, extractor in outline.extractors.items()}
         dims |= {} if text is None else {TEXT: text.dim}
         if dims != network.input_dims or len(labels) != network.num_classes:
             raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {dims}, {labels}")
-    _load_weights(folder / WEIGHTS_FILE, _Parts(network, acoustic))
-    return labels, network.eval(), {name: extractor.eval() for name, extractor in acoustic.items()}, text
+    path = own_file(folder, WEIGHTS_FILE)
+    state = _read_safetensors(path)
+    for name, backbone in _backbones(outline.extractors).items():
+        if name in sources and not sources[name][1]:
+            referred = referred_tensors(name, backbone, sources[name][0], weights)
+            state = {f"{_prefix(name)}{key}": value for key, value in referred.items()} | state
+    _check_state(path, outline.state_dict(), state)
+    parts = _make_parts(config)
+    parts.load_state_dict(state)
+    for name, backbone in _backbones(parts.extractors).items():
+        backbone.source = sources[name][0] if name in sources else None
+    return labels, parts.network.eval(), {name: one.eval() for name, one in parts.extractors.items()}, text, facts
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """Returns a file of a model's folder.
+
+    Links are followed within the folder, and to the blobs of the hub's cache, whose snapshots consist of links.
+
+    Raises:
+        InputError: it is a link to another place.
+    """
+    path = folder / name
+    root, real = folder.resolve(), path.resolve()
+    allowed = [root]
+    if root.parent.name == "snapshots":
+        allowed.append(root.parent.parent / "blobs")
+    if not any(real.is_relative_to(place) for place in allowed):
+        raise InputError(f"{path}: is a link to {real}, outside of the model; it is not followed")
+    return path
+
+
+def _make_parts(config: Mapping[str, Any]) -> _Parts:
+    network = network_from_config(config["network"])
+    return _Parts(network, {name: extractor_from_config(name, part) for name, part in config["acoustic"].items()})
+
+
+def _backbones(acoustic: Mapping[str, AcousticExtractor]) -> dict[str, VGGish | ThinResNet34]:
+    return {name: one.backbone for name, one in acoustic.items() if one.backbone is not None}
+
+
+def _prefix(name: str) -> str:
+    return f"acoustic.{name}.backbone."
+
+
+def _check_numbers(value: Any, name: str) -> None:
+    """Refuses sizes that no network has, before anything is built of them."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            _check_numbers(part, str(key))
+    elif isinstance(value, list):
+        for part in value:
+            _check_numbers(part, name)
+    elif isinstance(value, (int, float)):
+        low = 0 if isinstance(value, (bool, float)) or name in MAY_BE_ZERO else 1
+        high = MAX_BLOCKS if name == "num_blocks" else MAX_NUMBER
+        if not low <= value <= high:
+            raise ValueError(f"{name}: expected a number from {low} to {high:,}, got {value}")
 
 
 @contextmanager
@@ -103,15 +200,14 @@ def _blaming(path: Path) -> Iterator[None]:
         if str(path.parent) in str(error):
             raise
         raise InputError(f"{path}: describes no model ({error})") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: describes no model ({type(error).__name__}: {error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: describes no model ({type(error).__name__}: {reason})") from error
 
 
-def _load_weights(path: Path, parts: nn.Module) -> None:
-    state = _read_safetensors(path)
-    expected = parts.state_dict()
+def _check_state(path: Path, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     problems = [
-        f"{kind}: {', '.join(sorted(names))}"
+        f"{kind}: {some_names(sorted(names))}"
         for kind, names in (
             ("missing", expected.keys() - state.keys()),
             ("surplus", state.keys() - expected.keys()),
@@ -121,7 +217,6 @@ def _load_weights(path: Path, parts: nn.Module) -> None:
     ]
     if problems:
         raise InputError(f"{path}: does not fit its {CONFIG_FILE} — {'; '.join(problems)}")
-    parts.load_state_dict(state)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -146,6 +241,8 @@ def _save_text(folder: Path, text: TextEmbedder) -> dict[str, Any]:
     identifier = None
     if text.identifier is not None:
         identifier = text.identifier.path.name
+        if identifier.endswith(".bin"):  # what hubs take for a pickle, and nobody should fetch
+            identifier = f"{identifier[:-4]}.fasttext"
         shutil.copyfile(text.identifier.path, folder / TEXT_FOLDER / identifier)
     return {"tables": tables, "identifier": identifier}
 
@@ -171,7 +268,9 @@ def _save_table(folder: Path, name: str, table: WordEmbedding) -> dict[str, Any]
 
 
 def _load_text(folder: Path, config: Mapping[str, Any]) -> TextEmbedder:
-    identifier = config["identifier"] and LanguageIdentifier(folder / TEXT_FOLDER / Path(config["identifier"]).name)
+    identifier = config["identifier"] and LanguageIdentifier(
+        own_file(folder, f"{TEXT_FOLDER}/{Path(config['identifier']).name}")
+    )
     tables = {language: _load_table(folder, table) for language, table in config["tables"].items()}
     return TextEmbedder(tables, identifier)
 
@@ -179,9 +278,10 @@ def _load_text(folder: Path, config: Mapping[str, Any]) -> TextEmbedder:
 def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
     if config["kind"] == "hashed":
         return HashedWords(config["dim"], config["min_chars"], config["max_chars"])
-    stored = folder / TEXT_FOLDER / f"{Path(config['name']).name}.safetensors"
+    name = Path(config["name"]).name  # whatever it says, it is in this folder
+    stored = own_file(folder, f"{TEXT_FOLDER}/{name}.safetensors")
     if config["kind"] == "word_vectors":
-        words_path = stored.with_name(f"{Path(config['name']).name}.words.txt")
+        words_path = own_file(folder, f"{TEXT_FOLDER}/{name}.words.txt")
         try:
             words = words_path.read_bytes().decode("utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -194,6 +294,10 @@ def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
             )
         return WordVectors(words, vectors, config["oov"])
     if config["kind"] == "fasttext":
+        if config["path"].startswith(("//", "\\\\")):
+            raise InputError(
+                f"{folder}: refers to a fastText model on another machine, {config['path']}; not looked for"
+            )
         path = Path(config["path"])
         if not path.is_file() or fingerprint(path) != config["fingerprint"]:
             raise InputError(

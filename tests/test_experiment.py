@@ -31,7 +31,7 @@ from pathosnet.extractors import LogMelExtractor
 from pathosnet.features import HashedWords
 
 RUN_FILES = {
-    *("config.json", "model.safetensors", "run.json", "split.csv"),
+    *("README.md", "config.json", "model.safetensors", "run.json", "split.csv"),
     *("metrics.json", "predictions.csv", "confusion_matrix.png"),
 }
 

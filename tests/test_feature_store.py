@@ -16,7 +16,8 @@ from pathosnet.errors import InputError
 from pathosnet.experiment import hidden_versions, prepare
 from pathosnet.extraction import extract_all
 from pathosnet.extractors import LogMelExtractor, VGGishExtractor
-from pathosnet.feature_store import FeatureStore, Recipe, hash_file, hash_weights
+from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
+from pathosnet.files import hash_file
 
 RECIPE = Recipe("vggish", "features", {"output": "relu"}, "0" * 64)
 SEQUENCES = {

@@ -67,7 +67,8 @@ def test_a_run_is_as_that_of_training(model, corpus, tmp_path):
     files = {path.name for path in run.folder.iterdir()}
     assert {"config.json", "model.safetensors", "run.json", "split.csv", "metrics.json", "predictions.csv"} <= files
     described = json.loads((run.folder / "run.json").read_text())
-    assert described["fine_tuned"]["model"] == str(model)
+    assert described["fine_tuned"]["model"] == model.name
+    assert "before that it was trained on: corpus (32 utterances" in (run.folder / "README.md").read_text()
     assert described["fine_tuned"]["train"] == "branches"
     assert described["stages"][0]["name"] == "fine-tuning-branches"
     assert "audio_width" not in described["config"]

@@ -157,7 +157,7 @@ def test_own_word_vectors_take_the_place_of_the_saved_ones(saved):
 def test_nothing_in_the_folder_is_pickled(tmp_path, make):
     make(tmp_path).save_pretrained(tmp_path / "model")
     files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} <= {".json", ".safetensors", ".txt"}
+    assert {path.suffix for path in files} <= {".json", ".safetensors", ".txt", ".md"}
     for path in files:
         if path.suffix == ".safetensors":
             safetensors.torch.load_file(path)
@@ -186,7 +186,7 @@ def test_existing_folder_is_not_overwritten(saved, tmp_path):
 
 def test_existing_folder_is_replaced_if_asked(saved, tmp_path):
     voice_alone(tmp_path).save_pretrained(saved, overwrite=True)
-    assert contents(saved) == {"config.json", "model.safetensors"}
+    assert contents(saved) == {"README.md", "config.json", "model.safetensors"}
     assert PathosNet.from_pretrained(saved).text is None
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 

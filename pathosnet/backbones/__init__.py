@@ -8,7 +8,8 @@ Each has the same three parts, so that training can keep the frozen part's outpu
 - ``trainable_part(hidden)``: the unlocked layer and what lies above it, up to the feature vector.
 """
 
+from pathosnet.backbones.source import WeightsSource
 from pathosnet.backbones.thin_resnet34 import ThinResNet34
 from pathosnet.backbones.vggish import VGGish, VGGishOutput
 
-__all__ = ["ThinResNet34", "VGGish", "VGGishOutput"]
+__all__ = ["ThinResNet34", "VGGish", "VGGishOutput", "WeightsSource"]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pathosnet.backbones.fast_layers import FastLayers, in_pieces
+from pathosnet.backbones.source import WeightsSource
 
 NUM_CLUSTERS = 8
 NUM_GHOSTS = 2
@@ -25,6 +26,9 @@ class ThinResNet34(nn.Module):
     Args:
         normalize: scale the vector to length 1, as speaker verification does. PATHOSnet's authors do not.
     """
+
+    source: WeightsSource | None = None
+    """The file that filled it."""
 
     feature_dim = FEATURE_DIM
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pathosnet.backbones.fast_layers import FastLayers, in_pieces
+from pathosnet.backbones.source import WeightsSource
 
 VGGishOutput = Literal["relu", "softmax", "linear", "pool"]
 """What the network ends with: an activation over the 128 embedding units, or the mean over the last feature map.
@@ -31,6 +32,9 @@ class VGGish(nn.Module):
     Args:
         output: see [`VGGishOutput`][pathosnet.backbones.vggish.VGGishOutput].
     """
+
+    source: WeightsSource | None = None
+    """The file that filled it."""
 
     def __init__(self, output: VGGishOutput = "relu") -> None:
         super().__init__()

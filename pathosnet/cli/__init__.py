@@ -25,6 +25,7 @@ from pathosnet.cli import (
     train,
     transcribe,
     tune,
+    weights,
 )
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
@@ -44,6 +45,7 @@ COMMANDS: dict[str, ModuleType] = {
     "robustness": robustness,
     "transcribe": transcribe,
     "features": features,
+    "weights": weights,
 }
 
 

@@ -11,7 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from pathosnet.backbones import WeightsSource
 from pathosnet.errors import InputError
+from pathosnet.files import hash_file
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin")
@@ -132,6 +134,12 @@ def fill_module(
     if problems:
         raise InputError(f"{path}: does not fit {type(module).__name__} — {'; '.join(problems)}")
     module.load_state_dict({target: tensors[name].float() for name, target in expected.items()}, strict=False)
+
+
+def source_of(path: str | Path) -> WeightsSource:
+    """Describes a file as the source of weights."""
+    path = Path(path)
+    return WeightsSource(path.name, hash_file(path), path.resolve())
 
 
 def numbered_layers(tensors: Mapping[str, Tensor], kind: str) -> list[str]:

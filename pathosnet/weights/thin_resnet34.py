@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pathosnet.backbones import ThinResNet34
 from pathosnet.backbones.thin_resnet34 import STAGES
-from pathosnet.weights.files import fill_module, layer_names, read_tensors
+from pathosnet.weights.files import fill_module, layer_names, read_tensors, source_of
 
 SPEAKER_CLASSIFIER = "prediction"  # on top of some releases; not part of the features
 
@@ -47,4 +47,5 @@ def load_thin_resnet34(path: str | Path, normalize: bool = False) -> ThinResNet3
     if "conv1_bn" in layer_names(tensors):
         layers = {ours: ours for ours in layers.values()}
     fill_module(model, tensors, layers, path, unused_layers={SPEAKER_CLASSIFIER})
+    model.source = source_of(path)
     return model.eval()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pathosnet.backbones import VGGish, VGGishOutput
 from pathosnet.errors import InputError
-from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors, some_names
+from pathosnet.weights.files import fill_module, layer_names, numbered_layers, read_tensors, some_names, source_of
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3_1", "conv3_2", "conv4_1", "conv4_2")
 DENSE = ("fc1_1", "fc1_2", "fc2")
@@ -67,6 +67,7 @@ def load_vggish(path: str | Path, output: VGGishOutput = "relu") -> VGGish:
         path,
         unused_layers=unused,
     )
+    model.source = source_of(path)
     return model.eval()
 
 
