@@ -131,6 +131,8 @@ class TrainConfig:
     """Weight of a class in the loss: all alike, or inversely to its frequency."""
     label_smoothing: float = 0.0
     """Of the cross-entropy."""
+    calibration: Literal["temperature", "none"] = "temperature"
+    """After training, fit one temperature to the validation part: probabilities shall be as sure as they are right."""
     modality_dropout: float = 0.0
     """Share of training utterances that lose their text or their voice, so that the model learns to do without."""
     sampling: Literal["natural", "balanced"] = "natural"

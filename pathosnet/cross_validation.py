@@ -227,7 +227,9 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
         run.model.facts = facts_of_training(prepared.corpus, split, config, leak, asdict(metrics))
         shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
         run.model.save_into(aside)
-    write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds))
+    write_json(
+        aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds, None, run.calibration)
+    )
     os.rename(aside, folder)
     shutil.rmtree(folder / CHECKPOINTS)
     return f"{metrics.summary()}, {seconds:.0f} s"
@@ -292,9 +294,14 @@ def _summarise(
     for folder in folders:
         folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
     histories: dict[str, list[Any]] = defaultdict(list)
+    temperatures = {}
     for folder in folders:
-        for stage in read_json(folder / RUN_FILE)["stages"]:
+        described = read_json(folder / RUN_FILE)
+        for stage in described["stages"]:
             histories[stage["name"]].append(stage["history"])
+        if described["calibration"]:
+            seed, fold = folder.parent.name.removeprefix("seed"), folder.name.removeprefix("fold")
+            temperatures[seed, fold] = described["calibration"]["temperature"]
     leaks = [describe_leak(find_leak(corpus, split)) for split in splits]
     experiment = Experiment(
         predictions=predictions,
@@ -305,6 +312,7 @@ def _summarise(
         config=read_json(out / EXPERIMENT_FILE)["run"],
         versions=versions(),
         command=command or "",
+        temperatures=temperatures,
     )
     results = write_evaluation(out, experiment)
     return CrossValidation(out, predictions, to_text(results.rows), _mean_leak(corpus, splits))

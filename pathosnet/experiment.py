@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from pathosnet.config import SETTLED_BY_MODEL, TrainConfig, parse_pairs
+from pathosnet.config import NONE, SETTLED_BY_MODEL, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus, Split, read_manifest, split_corpus
 from pathosnet.corpora.folds import describe_split, find_leak, read_folds, write_folds
 from pathosnet.corpus_features import (
@@ -31,6 +32,7 @@ from pathosnet.corpus_features import (
 )
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_matrix
+from pathosnet.evaluation.calibration import Calibration, change_temperature, fit_temperature, measure_reliability
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import TextEmbedder
 from pathosnet.files import read_json, write_json, written_aside
@@ -57,6 +59,7 @@ class Run:
     """On the test part; None if there is none."""
     leak: dict[str, int]
     """How many of the test part's speakers and texts also occur in the training part."""
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class FoldRun:
     stages: list[StageResult]
     probabilities: Tensor | None
     """Of the test part, ``(utterances, classes)``; None if there is none."""
+    calibration: Calibration | None = None
 
 
 def prepare(corpus: Corpus, config: TrainConfig, trained_on: Sequence[int] | None = None) -> PreparedCorpus:
@@ -178,13 +182,37 @@ def train_fold(
         callbacks,
     )
     model = PathosNet(trained.model, extractors, text, corpus.labels)
-    if not split.test:
-        return FoldRun(model, trained.stages, None)
-    table, positions = prepared.table, list(split.test)
-    if config.fine_tune and any(extractor.backbone is not None for extractor in extractors.values()):
-        table = extract_features(corpus, extractors, text, config.progress, split.test, workers=config.workers)
-        positions = list(range(len(split.test)))
-    return FoldRun(model, trained.stages, classify(model, table, positions))
+    return predict_test_part(model, trained.table, split, config, trained.stages)
+
+
+def predict_test_part(
+    model: PathosNet, table: FeatureTable, split: Split, config: TrainConfig, stages: list[StageResult]
+) -> FoldRun:
+    """Calibrates a model on the validation part, and predicts the test part.
+
+    Args:
+        model: gets its calibration temperature.
+        table: features of all utterances, as the model makes them.
+        split: the parts.
+        config: the options.
+        stages: how the training went.
+    """
+    validated = classify(model, table, split.validation).numpy()
+    tested = classify(model, table, split.test).numpy() if split.test else None
+    if config.calibration == NONE:
+        return FoldRun(model, stages, None if tested is None else torch.from_numpy(tested))
+    targets = table.targets.numpy()
+    truth = targets[list(split.validation)]
+    model.calibration_temperature = temperature = fit_temperature(truth, validated)
+
+    def errors(truth: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+        both = (probabilities, change_temperature(probabilities, temperature))
+        before, after = (measure_reliability(truth, one).expected_calibration_error for one in both)
+        return before, after
+
+    test_errors = None if tested is None else errors(targets[list(split.test)], tested)
+    calibration = Calibration(temperature, errors(truth, validated), test_errors)
+    return FoldRun(model, stages, classify(model, table, split.test) if split.test else None, calibration)
 
 
 def train(
@@ -218,7 +246,7 @@ def train(
         prepared = prepare(corpus, config, split.train)
         run = train_fold(prepared, split, config, folder / "logs", logger)
         metrics = write_run(folder, corpus, split, config, run, time.time() - started)
-    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split))
+    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split), run.calibration)
 
 
 def write_run(
@@ -253,7 +281,7 @@ def write_run(
     run.model.facts = facts
     run.model.save_into(folder)
     write_folds(folder / SPLIT_FILE, corpus, {"part": split})
-    write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, seconds, origin))
+    write_json(folder / RUN_FILE, describe_run(corpus, split, config, run.stages, seconds, origin, run.calibration))
     return metrics
 
 
@@ -264,6 +292,7 @@ def describe_run(
     stages: Sequence[StageResult],
     seconds: float,
     origin: Mapping[str, Any] | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Returns all that is known about a run on one split, as JSON values; of a fine-tuned model also its origin."""
     settled = SETTLED_BY_MODEL if origin else ()
@@ -282,6 +311,7 @@ def describe_run(
         },
         "leak": find_leak(corpus, split),
         "stages": [asdict(stage) for stage in stages],
+        "calibration": None if calibration is None else asdict(calibration),
         "seconds": round(seconds, 1),
         "versions": versions(),
     }

@@ -3,7 +3,6 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,15 +17,15 @@ from pathosnet.experiment import (
     FoldRun,
     PreparedCorpus,
     Run,
-    classify,
     hidden_versions,
     output_folder,
+    predict_test_part,
     prepare_with,
     write_run,
 )
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.recognizer import PathosNet
-from pathosnet.training import ClassifierModule, EmotionModule, FeatureTable, NetworkModule, StageTrainer
+from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule, StageTrainer
 from pathosnet.training.stages import join_networks, make_optimisation, tuned_features
 
 TrainedPart = Literal["classifier", "branches", "top-layer"]
@@ -80,7 +79,7 @@ def finetune(
         run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
         about = {"model": origin, "labels": list(model.labels), "train": train}
         metrics = write_run(folder, corpus, split, config, run, time.time() - started, about)
-    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split))
+    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split), run.calibration)
 
 
 def finetune_fold(
@@ -121,12 +120,12 @@ def finetune_fold(
         for name in unlocked:
             seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
     trainer.fit(f"fine-tuning-{train}", module, seen, split)
-    tuned = PathosNet(network.requires_grad_(True).eval(), extractors, model.text, corpus.labels, facts=model.facts)
-    if not split.test:
-        return FoldRun(tuned, trainer.results, None)
-    return FoldRun(
-        tuned, trainer.results, classify(tuned, _tested(table, seen, extractors, split, train), range(len(split.test)))
-    )
+    if train == "top-layer":
+        for name in _backbones(extractors):
+            table = table.with_versions(name, tuned_features(extractors[name], seen))
+    network.requires_grad_(True)
+    tuned = PathosNet(network.eval(), extractors, model.text, corpus.labels, facts=model.facts)
+    return predict_test_part(tuned, table, split, config, trainer.results)
 
 
 def _name_of(model: str | Path) -> str:
@@ -145,19 +144,3 @@ def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
 
 def _backbones(extractors: Mapping[str, AcousticExtractor]) -> list[str]:
     return [name for name, extractor in extractors.items() if extractor.backbone is not None]
-
-
-def _tested(
-    table: FeatureTable,
-    seen: FeatureTable,
-    extractors: Mapping[str, AcousticExtractor],
-    split: Split,
-    train: TrainedPart,
-) -> FeatureTable:
-    """Returns the features of the test part, as the tuned networks make them."""
-    tested = replace(table, copies=()).subset(split.test)
-    if train == "top-layer":
-        hidden = replace(seen, copies=()).subset(split.test)
-        for name in _backbones(extractors):
-            tested = tested.with_sequences(**{name: tuned_features(extractors[name], hidden)[0]})
-    return tested

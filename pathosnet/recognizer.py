@@ -66,6 +66,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         text: TextEmbedder | None,
         labels: Sequence[str] = PAPER_EMOTIONS,
         facts: Facts | None = None,
+        calibration_temperature: float = 1.0,
     ) -> None:
         check_labels(labels)
         if len(labels) != network.num_classes:
@@ -80,6 +81,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         self.text = text
         self.labels = tuple(labels)
         self.facts = facts or Facts()
+        self.calibration_temperature = calibration_temperature
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -135,8 +137,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         weights: str | Path | None = None,
     ) -> "PathosNet":
         folder = find_model(model_id, revision, cache_dir, token, local_files_only, force_download)
-        labels, network, acoustic, embedder, facts = load_model(folder, text, Path(weights) if weights else None)
-        return cls(network, acoustic, embedder, labels, facts)
+        return cls(*load_model(folder, text, Path(weights) if weights else None))
 
     @classmethod
     def from_keras(
@@ -224,7 +225,17 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
     def save_into(self, folder: Path, embed_weights: bool = True, **card: str) -> None:
         """Writes the model's files into an existing folder; ``card``: see ``write_card``."""
         acoustic = self.extractors
-        save_model(folder, self.labels, self.network, acoustic, self.text, __version__, self.facts, embed_weights)
+        save_model(
+            folder,
+            self.labels,
+            self.network,
+            acoustic,
+            self.text,
+            __version__,
+            self.facts,
+            embed_weights,
+            self.calibration_temperature,
+        )
         sources = {name: extractor.backbone and extractor.backbone.source for name, extractor in acoustic.items()}
         backbones = {name: source.file if source else "" for name, source in sources.items()}
         write_card(folder, self.labels, backbones, self.text is not None, self.facts, **card)
@@ -393,7 +404,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             padded[name] = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
             lengths[name] = torch.tensor([len(sequence) for sequence in sequences], device=self.device)
         logits = self.network(lengths=lengths, **padded)
-        return torch.softmax(logits.float(), dim=1).cpu()
+        return torch.softmax(logits.float() / self.calibration_temperature, dim=1).cpu()
 
     def to_prediction(self, probabilities: Tensor) -> Prediction:
         """Names the probabilities of one utterance, ``(classes,)``."""

@@ -1,12 +1,13 @@
 """A model as a folder: ``config.json``, ``model.safetensors``, and word vectors in ``text/``. Nothing is pickled."""
 
+import math
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -45,6 +46,17 @@ class _Parts(nn.Module):
         self.extractors = dict(acoustic)
 
 
+class LoadedModel(NamedTuple):
+    """What a model's folder holds; the fields are the arguments of ``PathosNet``."""
+
+    network: Classified
+    acoustic: dict[str, AcousticExtractor]
+    text: TextEmbedder | None
+    labels: tuple[str, ...]
+    facts: Facts
+    calibration_temperature: float
+
+
 def save_model(
     folder: Path,
     labels: tuple[str, ...],
@@ -54,6 +66,7 @@ def save_model(
     version: str,
     facts: Facts,
     embed_weights: bool = True,
+    calibration_temperature: float = 1.0,
 ) -> None:
     """Writes a model into an existing folder.
 
@@ -75,6 +88,7 @@ def save_model(
             "format": FORMAT,
             "pathosnet_version": version,
             "labels": list(labels),
+            "calibration_temperature": calibration_temperature,
             "network": network.config(),
             "acoustic": {name: extractor.config() for name, extractor in acoustic.items()},
             "weights": weights,
@@ -85,9 +99,7 @@ def save_model(
     _write_safetensors(folder / WEIGHTS_FILE, state)
 
 
-def load_model(
-    folder: Path, text: TextEmbedder | None = None, weights: Path | None = None
-) -> tuple[tuple[str, ...], Classified, dict[str, AcousticExtractor], TextEmbedder | None, Facts]:
+def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | None = None) -> LoadedModel:
     """Reads what ``save_model`` wrote.
 
     The configuration is a stranger's, perhaps: nothing of the size that it asks for is made before the weights file has
@@ -97,9 +109,6 @@ def load_model(
         folder: the model's.
         text: takes the place of the saved word vectors.
         weights: folder to look for weights in that the model refers to, besides the cache.
-
-    Returns:
-        Labels, network, extractors by name, text embedder, and what is known about its making.
 
     Raises:
         InputError: no such model, a damaged one, or one of a newer format.
@@ -123,6 +132,9 @@ def load_model(
         labels = tuple(config["labels"])
         check_labels(labels)
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
+        temperature = float(config.get("calibration_temperature", 1.0))
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise ValueError(f"calibration_temperature: expected a number above 0, got {temperature}")
         sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
         if text is None and config["text"] is not None:
             text = _load_text(folder, config["text"])
@@ -142,7 +154,8 @@ def load_model(
     parts.load_state_dict(state)
     for name, backbone in _backbones(parts.extractors).items():
         backbone.source = sources[name][0] if name in sources else None
-    return labels, parts.network.eval(), {name: one.eval() for name, one in parts.extractors.items()}, text, facts
+    acoustic = {name: one.eval() for name, one in parts.extractors.items()}
+    return LoadedModel(parts.network.eval(), acoustic, text, labels, facts, temperature)
 
 
 def own_file(folder: Path, name: str) -> Path:

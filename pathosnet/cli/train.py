@@ -65,6 +65,8 @@ def report_run(run: "Run") -> None:
     if run.metrics is not None:
         print(f"test:   {run.metrics.summary()}")
         print(f"leak:   {describe_leak(run.leak)}")
+    if run.calibration is not None:
+        print(f"trust:  {run.calibration.summary()}")
     print(f"saved:  {run.folder}")
 
 

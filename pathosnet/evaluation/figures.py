@@ -97,12 +97,15 @@ def plot_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
     _save(figure, paths)
 
 
-def plot_reliability(reliability: Reliability, paths: Sequence[str | Path]) -> None:
+def plot_reliability(
+    reliability: Reliability, paths: Sequence[str | Path], uncalibrated: Reliability | None = None
+) -> None:
     """Draws how often predictions of each confidence are right, over how many there are.
 
     Args:
         reliability: see ``measure_reliability``.
         paths: pictures to write.
+        uncalibrated: the same before temperature scaling.
     """
     figure = _figure(4.2, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -114,8 +117,20 @@ def plot_reliability(reliability: Reliability, paths: Sequence[str | Path]) -> N
     upper.bar(edges[:-1][some], of_bin, width, align="edge", color="lightsteelblue", edgecolor="white", label="right")
     means = {"color": "tab:orange", "markersize": 4, "clip_on": False, "label": "mean confidence in the bin"}
     upper.plot(reliability.confidence[some], of_bin, "o", **means)
+    title = f"expected calibration error {100 * reliability.expected_calibration_error:.1f} %"
+    if uncalibrated is not None:
+        there = uncalibrated.counts > 0
+        hollow = {"color": "dimgray", "markersize": 4, "fillstyle": "none", "clip_on": False}
+        upper.plot(
+            uncalibrated.confidence[there],
+            uncalibrated.accuracy[there],
+            "s",
+            label="before temperature scaling",
+            **hollow,
+        )
+        title += f" (before: {100 * uncalibrated.expected_calibration_error:.1f} %)"
     upper.set_ylabel("share that is right", fontsize=8)
-    upper.set_title(f"expected calibration error {100 * reliability.expected_calibration_error:.1f} %", fontsize=9)
+    upper.set_title(title, fontsize=9)
     upper.set_xlim(0, 1)
     upper.set_ylim(0, 1)
     figure.legend(*upper.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8, frameon=False)

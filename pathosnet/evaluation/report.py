@@ -101,7 +101,10 @@ def _results(predictions: "Predictions", results: "Results") -> str:
             f"95 % bootstrap interval over {numbers[name]} {name}: accuracy {low[0]} to {low[1]}, UAR {high[0]} to "
             f"{high[1]}."
         )
-    said.append(f"Expected calibration error: {percent(results.reliability.expected_calibration_error)} %.")
+    error = f"Expected calibration error: {percent(results.reliability.expected_calibration_error)} %"
+    if results.uncalibrated is not None:
+        error += f" (before temperature scaling: {percent(results.uncalibrated.expected_calibration_error)} %)"
+    said.append(f"{error}.")
     return table + "".join(f"<p class=soft>{_text(line)}</p>" for line in said) + _over_seeds(results)
 
 

@@ -1,7 +1,7 @@
 """Everything that a cross-validation writes about its predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pathosnet.evaluation.aggregation import Row, aggregate
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
-from pathosnet.evaluation.calibration import Reliability, measure_reliability
+from pathosnet.evaluation.calibration import Reliability, change_temperature, measure_reliability
 from pathosnet.evaluation.figures import plot_confusions, plot_curves, plot_reliability
 from pathosnet.evaluation.predictions import Predictions
 from pathosnet.evaluation.report import write_report
@@ -30,6 +30,7 @@ class Experiment:
         config: every option.
         versions: package → version.
         command: that made it.
+        temperatures: seed and fold → the calibration temperature that its predictions were divided by.
     """
 
     predictions: Predictions
@@ -40,6 +41,7 @@ class Experiment:
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     command: str = ""
+    temperatures: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,32 @@ class Results:
     interval. The speakers' is there only if all are known and there are several; it is the honest one for other
     people's voices."""
     reliability: Reliability
+    uncalibrated: Reliability | None = None
+    """Before the temperatures; None if there were none."""
 
 
-def measure_results(predictions: Predictions) -> Results:
-    """Computes all figures of a cross-validation's predictions."""
+def measure_results(predictions: Predictions, temperatures: Mapping[tuple[str, str], float] | None = None) -> Results:
+    """Computes all figures of a cross-validation's predictions.
+
+    Args:
+        predictions: of all folds and seeds.
+        temperatures: see Experiment.
+    """
     reliability = measure_reliability(predictions.truth, predictions.probabilities)
-    return Results(aggregate(predictions), _intervals(predictions), reliability)
+    uncalibrated = None
+    if temperatures:
+        before = [
+            change_temperature(row[None], 1 / temperatures.get((about["seed"], about["fold"]), 1.0))[0]
+            for row, about in zip(predictions.probabilities, predictions.rows, strict=True)
+        ]
+        uncalibrated = measure_reliability(predictions.truth, np.stack(before))
+    return Results(aggregate(predictions), _intervals(predictions), reliability, uncalibrated)
 
 
 def write_evaluation(folder: Path, experiment: Experiment) -> Results:
     """Writes predictions, metrics, tables, figures and the report into an existing folder."""
     predictions = experiment.predictions
-    results = measure_results(predictions)
+    results = measure_results(predictions, experiment.temperatures)
     predictions.write(folder / "predictions.csv")
     write_json(
         folder / "metrics.json",
@@ -72,6 +88,8 @@ def write_evaluation(folder: Path, experiment: Experiment) -> Results:
             "rows": [asdict(row) for row in results.rows],
             "intervals": results.intervals,
             "expected_calibration_error": results.reliability.expected_calibration_error,
+            "expected_calibration_error_before": results.uncalibrated
+            and results.uncalibrated.expected_calibration_error,
             "labels": predictions.labels,
         },
     )
@@ -80,7 +98,7 @@ def write_evaluation(folder: Path, experiment: Experiment) -> Results:
     plot_confusions(results.rows, predictions.labels, _pictures(folder, "confusion"))
     if experiment.histories:
         plot_curves(experiment.histories, _pictures(folder, "curves"))
-    plot_reliability(results.reliability, _pictures(folder, "reliability"))
+    plot_reliability(results.reliability, _pictures(folder, "reliability"), results.uncalibrated)
     write_report(folder, experiment, results)
     return results
 

@@ -26,6 +26,8 @@ class TrainedNetwork:
     """A trained network, or ensemble of networks, and how its stages went."""
 
     model: Classified
+    table: FeatureTable
+    """The features as the extractors, perhaps tuned, make them now."""
     stages: list[StageResult] = field(default_factory=list)
 
 
@@ -89,13 +91,12 @@ def train_stages(
             table = table.with_versions(name, tuned_features(extractors[name], hidden))
         networks[name] = network
     if len(networks) == 1:
-        return TrainedNetwork(next(iter(networks.values())).cpu().eval(), trainer.results)
+        return TrainedNetwork(next(iter(networks.values())).cpu().eval(), table, trainer.results)
     pl.seed_everything(config.seed, verbose=False)
     ensemble = EnsembleModule(networks, num_classes, config.temperature, optimisation)
-    if not optimisation.changes_inputs:
-        table = join_networks(table, ensemble)
-    trainer.fit("ensemble-3-classifier", ensemble, table, split)
-    return TrainedNetwork(ensemble.model.cpu().eval(), trainer.results)
+    seen = table if optimisation.changes_inputs else join_networks(table, ensemble)
+    trainer.fit("ensemble-3-classifier", ensemble, seen, split)
+    return TrainedNetwork(ensemble.model.cpu().eval(), table, trainer.results)
 
 
 def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) -> Optimisation:

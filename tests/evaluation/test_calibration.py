@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from making import make_predictions
+from scipy.special import softmax
+from torchmetrics.classification import MulticlassCalibrationError
 
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
-from pathosnet.evaluation.calibration import measure_reliability
+from pathosnet.evaluation.calibration import (
+    HIGHEST_TEMPERATURE,
+    change_temperature,
+    fit_temperature,
+    measure_reliability,
+)
+from pathosnet.evaluation.results import measure_results
 
 
 def test_error_of_a_hand_computed_case():
@@ -71,3 +82,59 @@ def test_speakers_that_differ_widen_the_interval():
         for groups in (range(400), speakers)
     ]
     assert widths[1] > 3 * widths[0]
+
+
+# Temperature scaling
+
+
+def test_a_temperature_is_found_again():
+    """Probabilities that are right as often as they say are made too sure; the fit takes that back."""
+    generator = np.random.default_rng(0)
+    honest = generator.dirichlet(np.full(4, 0.7), size=20_000)
+    truth = np.array([generator.choice(4, p=row) for row in honest])
+    assert fit_temperature(truth, honest) == pytest.approx(1.0, abs=0.03)
+    assert fit_temperature(truth, change_temperature(honest, 0.4)) == pytest.approx(2.5, abs=0.1)
+    assert fit_temperature(truth, change_temperature(honest, 3.0)) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_scaling_divides_logits_and_keeps_the_order():
+    logits = np.random.default_rng(1).normal(size=(50, 5)) * 3
+    scaled = change_temperature(softmax(logits, axis=1), 2.3)
+    np.testing.assert_allclose(scaled, softmax(logits / 2.3, axis=1), atol=1e-12)
+    np.testing.assert_allclose(change_temperature(scaled, 1 / 2.3), softmax(logits, axis=1), atol=1e-10)
+    assert (scaled.argsort(axis=1) == logits.argsort(axis=1)).all()
+
+
+def test_certainty_stays_finite():
+    """All right: the likelihood grows for ever as the temperature falls; all wrong: as it rises."""
+    certain = np.eye(3)[[0, 1, 2, 0]]
+    assert fit_temperature(np.array([0, 1, 2, 0]), certain) >= 1 / HIGHEST_TEMPERATURE
+    assert fit_temperature(np.array([1, 2, 0, 1]), certain) == pytest.approx(HIGHEST_TEMPERATURE, rel=1e-3)
+    assert np.isfinite(change_temperature(certain, 1e-3)).all()
+
+
+@pytest.mark.parametrize("probabilities", [np.zeros((0, 3)), np.array([[np.nan, 0.5, 0.5]])])
+def test_nothing_to_fit(probabilities):
+    with pytest.raises(ValueError, match="expected probabilities of at least one utterance"):
+        fit_temperature(np.zeros(len(probabilities), dtype=int), probabilities)
+
+
+def test_error_is_torchmetrics():
+    predictions = make_predictions(per_group=300)
+    theirs = MulticlassCalibrationError(num_classes=4, n_bins=15, norm="l1")
+    expected = float(theirs(torch.from_numpy(predictions.probabilities), torch.from_numpy(predictions.truth)))
+    found = measure_reliability(predictions.truth, predictions.probabilities)
+    assert found.expected_calibration_error == pytest.approx(expected, abs=1e-6)
+
+
+def test_results_know_the_error_before_scaling():
+    honest = make_predictions(num_folds=2)
+    temperatures = {("0", "0"): 2.0, ("0", "1"): 0.5}
+    scaled = [
+        change_temperature(row[None], temperatures[about["seed"], about["fold"]])[0]
+        for row, about in zip(honest.probabilities, honest.rows, strict=True)
+    ]
+    results = measure_results(replace(honest, probabilities=np.stack(scaled)), temperatures)
+    before = measure_reliability(honest.truth, honest.probabilities).expected_calibration_error
+    assert results.uncalibrated.expected_calibration_error == pytest.approx(before, abs=1e-9)
+    assert measure_results(honest).uncalibrated is None
