@@ -57,6 +57,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         text: word vectors, if there is a text branch.
         labels: of the outputs, in order.
         facts: what is known about its making.
+        calibration_temperature: divides the logits; see ``pathosnet.evaluation.calibration``.
     """
 
     def __init__(
