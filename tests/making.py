@@ -165,3 +165,50 @@ def make_predictions(
                 weights[label] += skill
                 probabilities.append(generator.dirichlet(weights))
     return Predictions(tuple(labels), tuple(rows), np.array(truth), np.array(probabilities))
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Files that stand for recordings; an import does not open them."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"RIFF")
+    return folder
+
+
+def write_iemocap(root: Path, session: int = 1) -> Path:
+    """Two dialogues of a session; of the scripted one, the woman's dialogue also holds what the man says."""
+    folder = root / f"Session{session}"
+    labels = {
+        f"Ses0{session}F_impro05": [("F019", "ang"), ("M000", "exc"), ("F020", "hap"), ("M001", "xxx")],
+        f"Ses0{session}M_script01_1b": [("F000", "neu"), ("M010", "sad"), ("M011", "fru"), ("M012", "abc")],
+    }
+    evaluations, transcripts = folder / "dialog/EmoEvaluation", folder / "dialog/transcriptions"
+    for path in (evaluations / "Categorical", evaluations / "Self-evaluation", transcripts):
+        path.mkdir(parents=True)
+    for dialog, turns in labels.items():
+        blocks = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"]
+        lines = []
+        for number, (turn, code) in enumerate(turns):
+            name = f"{dialog}_{turn}"
+            blocks.append(
+                f"[{140 + number}.2250 - 145.6000]\t{name}\t{code}\t[1.5000, 4.0000, 4.5000]\n"
+                f"C-E1:\tHappiness;\t()\nA-E3:\tval 1; act 4; dom  5;\t()\n"
+            )
+            lines.append(f"{name} [006.2901-008.2357]: [LAUGHTER] It's  me,  {turn}. [BREATHING]")
+            touch(folder, f"sentences/wav/{dialog}/{name}.wav")
+        lines += [f"{dialog}_FXX0 [010.1-011.2]: Mmhm.", f"{dialog}_MXX1 [010.1-011.2]: No.", "M: that's", ""]
+        (evaluations / f"{dialog}.txt").write_text("\n".join(blocks))
+        (evaluations / f"._{dialog}.txt").write_bytes(b"\x00\x05\x16\x07")  # macOS
+        (evaluations / "Categorical" / f"{dialog}_e1_cat.txt").write_text(f"{dialog}_F019 :Neutral; ()\n")
+        (evaluations / "Self-evaluation" / f"{dialog}_f1_atr.txt").write_text(blocks[1].replace("ang", "neu"))
+        (transcripts / f"{dialog}.txt").write_text("\n".join(lines))
+    return root
+
+
+def write_meld(folder: Path, parts=("train", "dev", "test")) -> Path:
+    columns = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    for part in parts:
+        lines = [f'1,"Oh, {part}!",Monica,joy,positive,0,0,8,21,"00:16:16,059","00:16:21,731"']
+        lines += ['2,It’s me.,The Interviewer,neutral,neutral,0,1,8,21,"00:16:16,059","00:16:21,731"']
+        (folder / f"{part}_sent_emo.csv").write_text("\n".join([columns, *lines]), encoding="utf-8")
+    return folder
