@@ -45,6 +45,7 @@ CHEAP_FOR = {
 }
 ELSEWHERE = {
     "pip install": "installed by .ci/run; the names of extras are checked here",
+    "pytest": ".ci/run runs it",
     "pathosnet demo": "tests/test_demo.py",
     "torchrun": "tests/training/test_ddp.py starts it",
     "srun": "tests/training/test_ddp.py makes the environment of its tasks",
