@@ -32,6 +32,7 @@ class Values(tuple[str, ...]):
 
 NONE = "none"
 AUTO = "auto"
+MAX_SEED = 2**32 - 1  # NumPy's
 HASHED = "hashed"
 POSITIVE = (
     *("epochs", "patience", "batch_size", "learning_rate", "min_learning_rate", "temperature", "max_words"),
@@ -217,6 +218,8 @@ class TrainConfig:
             value = getattr(self, field_.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"{field_.name}: expected a finite number, got {value}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"seed: expected 0 to {MAX_SEED}, got {self.seed}")
         if self.workers is not None and self.workers < 0:
             raise InputError(f"workers: expected 0 or more, or none for as many as suit, got {self.workers}")
         if self.num_folds < 2 or not 0 <= self.fold < self.num_folds:

@@ -38,7 +38,7 @@ from pathosnet.experiment import (
     versions,
     write_results,
 )
-from pathosnet.files import read_json, write_json
+from pathosnet.files import make_folder, read_json, write_json
 from pathosnet.model_card import facts_of_training
 
 EXPERIMENT_FILE = "experiment.json"
@@ -80,7 +80,7 @@ def cross_validate(
     corpora: Sequence[str | Path],
     out: str | Path,
     config: TrainConfig | None = None,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | None = None,
     keep_models: bool = False,
     overwrite: bool = False,
     command: str | None = None,
@@ -96,7 +96,7 @@ def cross_validate(
         corpora: manifests, see ``read_manifest``.
         out: folder of the run.
         config: the options; its ``split`` says how folds are made, its ``seed`` of what.
-        seeds: of the training; each trains all folds.
+        seeds: of the training; each trains all folds. The configuration's if None.
         keep_models: keep every fold's model, not its predictions alone.
         overwrite: begin anew if the folder holds another run.
         command: for the report.
@@ -107,6 +107,13 @@ def cross_validate(
         InputError: a file, a row or an option cannot be used, or the folder holds another run.
     """
     config = config or TrainConfig()
+    seeds = [config.seed] if seeds is None else list(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds: expected each once, got {','.join(map(str, seeds)) or 'none'}")
+    for seed in seeds:
+        replace(config, seed=seed)  # refuses what is no seed
+    if fold_workers < 1:
+        raise InputError(f"fold_workers: expected 1 or more, got {fold_workers}")
     out = Path(out)
     corpus = read_corpus(corpora, config)
     splits = make_folds(corpus, config.split, config.num_folds, config.validation_fraction, config.seed)
@@ -243,6 +250,9 @@ def _open_run(
     out: Path, corpus: Corpus, splits: Sequence[Split], config: TrainConfig, seeds: Sequence[int], overwrite: bool
 ) -> None:
     """Makes the run's folder, or makes sure that it holds the same run."""
+    make_folder(out.parent)
+    if out.is_file():
+        raise InputError(f"{out}: is a file, expected a folder to write to; choose another name")
     wanted = _identity(corpus, config)
     opened = (out / EXPERIMENT_FILE).is_file()
     if not opened and out.exists() and not {path.name for path in out.iterdir()} <= set(OPENING):

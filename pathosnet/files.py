@@ -109,6 +109,19 @@ def _exchange(new: Path, target: Path) -> None:
             shutil.rmtree(discarded, ignore_errors=True)
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, if it is not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "is a file, expected a folder" if path.is_file() else f"cannot be made ({error.strerror})"
+        raise InputError(f"{path}: {reason}; choose another name") from error
+
+
 def read_json(path: str | Path) -> Any:
     """Reads a JSON file, with an error that names it.
 

@@ -15,9 +15,11 @@ from pathosnet.corpora import split_corpus
 from pathosnet.errors import InputError
 from pathosnet.evaluation.plots import plot_search
 from pathosnet.experiment import prepare, read_corpus, train_fold
+from pathosnet.files import make_folder
 
 try:
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError
 except ModuleNotFoundError as error:
     raise InputError("tuning needs Optuna; install it with pip install 'pathosnet[tune]'") from error
 
@@ -138,19 +140,28 @@ def tune(
     for name, choice in space.items():  # a value that training refuses shall not end the search in its middle
         for value in choice.values if isinstance(choice, Choice) else (choice.low, choice.high):
             replace(config, **{name: value})
+    if trials < 1:
+        raise InputError(f"trials: expected 1 or more, got {trials}")
+    corpus = read_corpus(corpora, config)
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=STUDY,
-        storage=storage or f"sqlite:///{(out / 'study.db').resolve()}",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-        direction="minimize",
-        load_if_exists=True,
-    )
+    try:
+        study = optuna.create_study(
+            study_name=STUDY,
+            storage=storage or f"sqlite:///{(out / 'study.db').resolve()}",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+            direction="minimize",
+            load_if_exists=True,
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"storage: expected the URL of an Optuna storage, such as sqlite:///study.db, got {storage!r} ({reason})"
+        ) from error
     if storage is None:  # machines that search together must not all try the same
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
-    prepared = prepare(read_corpus(corpora, config), config)
+    prepared = prepare(corpus, config)
     split = split_corpus(
         prepared.corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed
     )
