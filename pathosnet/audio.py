@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +32,46 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Tensor:
     Raises:
         InputError: the file is missing, no audio, empty, shorter than 25 ms, or holds NaN or infinite samples.
     """
+    return torch.cat(list(read_blocks(path, sample_rate)))
+
+
+def read_blocks(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Tensor]:
+    """Reads an audio file of any length some of it at a time.
+
+    Args:
+        path: see ``load_audio``.
+        sample_rate: of the result, in Hz.
+
+    Yields:
+        What ``load_audio`` returns, cut into blocks ``(samples,)``.
+
+    Raises:
+        InputError: see ``load_audio``; the file's length is known at its end only.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder, expected an audio file' if path.is_dir() else 'no such audio file'}")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is an empty file (0 bytes), expected audio; record or export it again")
     try:
-        samples, rate = _read_mono(path)
+        with soundfile.SoundFile(path) as file:
+            blocks, rate = _read_mono(file, path), file.samplerate
+            yield from blocks if rate == sample_rate else resample_blocks(blocks, rate, sample_rate)
     except (soundfile.SoundFileError, RuntimeError) as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise InputError(
             f"{path}: cannot be read as audio ({reason}); expected WAV, FLAC, OGG, MP3 or AIFF — convert it to WAV"
         ) from error
-    return to_mono(samples, rate, sample_rate, name=str(path))
 
 
-def _read_mono(path: Path) -> tuple[np.ndarray, int]:
-    blocks = []
-    with soundfile.SoundFile(path) as file:
-        while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-            blocks.append(_mean_of_channels(block))
-        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), file.samplerate
+def _read_mono(file: soundfile.SoundFile, path: Path) -> Iterator[Tensor]:
+    num_samples = 0
+    while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        samples = _mean_of_channels(block)
+        _check_finite(samples, str(path))
+        num_samples += len(samples)
+        yield torch.from_numpy(np.ascontiguousarray(samples))
+    _check_length(num_samples, file.samplerate, str(path))
 
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
@@ -96,16 +116,24 @@ def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str =
         )
     if array.ndim == 2:
         array = _mean_of_channels(array)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name}: holds NaN or infinite samples; repair or leave out the recording")
-    minimum = MIN_SAMPLES / SAMPLE_RATE
-    if len(array) < minimum * rate:
-        raise InputError(
-            f"{name}: holds {len(array)} samples at {rate} Hz, expected at least {minimum * 1000:.0f} ms of audio "
-            f"({round(minimum * rate)} samples)"
-        )
+    _check_finite(array, name)
+    _check_length(len(array), rate, name)
     waveform = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     return waveform if rate == sample_rate else resample(waveform, rate, sample_rate)
+
+
+def _check_finite(samples: np.ndarray, name: str) -> None:
+    if not np.isfinite(samples).all():
+        raise InputError(f"{name}: holds NaN or infinite samples; repair or leave out the recording")
+
+
+def _check_length(num_samples: int, rate: int, name: str) -> None:
+    minimum = MIN_SAMPLES / SAMPLE_RATE
+    if num_samples < minimum * rate:
+        raise InputError(
+            f"{name}: holds {num_samples} samples at {rate} Hz, expected at least {minimum * 1000:.0f} ms of audio "
+            f"({round(minimum * rate)} samples)"
+        )
 
 
 def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
@@ -119,19 +147,45 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     Returns:
         ``(ceil(samples · sample_rate / rate),)``.
     """
+    return torch.cat(list(resample_blocks([waveform], rate, sample_rate)))
+
+
+def resample_blocks(blocks: Iterable[Tensor], rate: int, sample_rate: int) -> Iterator[Tensor]:
+    """Resamples a waveform that comes in blocks, without seams: however it is cut, the result is the same.
+
+    Args:
+        blocks: each ``(samples,)`` at ``rate`` Hz.
+        rate: in Hz.
+        sample_rate: of the result, in Hz.
+
+    Yields:
+        What ``resample`` returns for the whole, in pieces of other lengths than the blocks.
+    """
     matrix, hop, first = _resampling_matrix(rate, sample_rate)
     taps, outputs = matrix.shape
-    num_samples = -(-len(waveform) * sample_rate // rate)
-    num_steps = -(-num_samples // outputs)
     at_once = max(1, BLOCK_SAMPLES // hop)
-    pieces = []
-    for step in range(0, num_steps, at_once):
-        start = step * hop + first
-        stop = (min(step + at_once, num_steps) - 1) * hop + first + taps
-        samples = waveform[max(start, 0) : stop]
-        samples = torch.nn.functional.pad(samples, (max(-start, 0), stop - max(start, 0) - len(samples)))
-        pieces.append((samples.unfold(0, taps, hop) @ matrix).flatten())
-    return torch.cat(pieces)[:num_samples]
+    needed = (at_once - 1) * hop + taps  # samples for so many products
+
+    def products(samples: Tensor) -> Tensor:
+        return (samples.unfold(0, taps, hop) @ matrix).flatten()
+
+    held = torch.zeros(-first)  # what lies before the waveform
+    num_samples = made = 0
+    for block in blocks:
+        num_samples += len(block)
+        held = torch.cat([held, block])
+        while len(held) >= needed:
+            yield products(held[:needed])
+            made += at_once * outputs
+            held = held[at_once * hop :]
+    total = -(-num_samples * sample_rate // rate)
+    while made < total:
+        steps = min(at_once, -(-(total - made) // outputs))
+        samples = held[: (steps - 1) * hop + taps]
+        samples = torch.nn.functional.pad(samples, (0, (steps - 1) * hop + taps - len(samples)))
+        yield products(samples)[: total - made]
+        made += steps * outputs
+        held = held[at_once * hop :]
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +26,18 @@ from pathosnet.files import hash_file
 FEW_BYTES = 64 << 20  # read before worker processes would pay for their start
 FEW_PROCESSORS = 3  # which the backbones keep busy: there, workers only take turns with them
 MAX_WORKERS = 8
+
+
+class Source(Protocol):
+    """A recording, and how messages name it."""
+
+    @property
+    def audio(self) -> Path | None:
+        """The file, if there is one."""
+
+    @property
+    def where(self) -> str:
+        """Table and row that name it; empty if none does."""
 
 
 def extract(
@@ -59,8 +73,10 @@ def extract(
 
     def waveforms() -> Iterator[Tensor]:
         nonlocal heard
-        loaded = _loaded(sources, suitable_workers(sources) if workers is None else workers)
-        for i, waveform in enumerate(loaded):
+        for i, waveform in enumerate(read_ahead(sources, workers)):
+            if isinstance(waveform, InputError):
+                raise waveform
+            assert waveform is not None
             heard += len(waveform) / SAMPLE_RATE
             yield (waveform if change is None else change(waveform, i)).to(device)
 
@@ -166,7 +182,7 @@ def _hash_recordings(sources: Sequence[Utterance]) -> list[str]:
         return list(pool.map(hash_one, sources))
 
 
-def suitable_workers(sources: Sequence[Utterance]) -> int:
+def suitable_workers(sources: Sequence[Source]) -> int:
     """Returns how many processes shall read: none for little to read, few processors, or where none can be forked."""
     if not sys.platform.startswith("linux"):
         return 0  # elsewhere a new process imports the caller's script again, which may not be made for it
@@ -176,29 +192,28 @@ def suitable_workers(sources: Sequence[Utterance]) -> int:
 
 
 @contextmanager
-def naming_row(utterance: Utterance) -> Iterator[None]:
+def naming_row(source: Source) -> Iterator[None]:
     """Adds file and row of the manifest to an error."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{utterance.where}: {error}") from error
+        raise InputError(f"{source.where}: {error}" if source.where else str(error)) from error
 
 
-class _Recordings(Dataset[Tensor | InputError]):
+class _Recordings(Dataset[Tensor | InputError | None]):
     """Waveforms, or the error that reading one led to: a worker's exception would lose its message's form."""
 
-    def __init__(self, sources: Sequence[Utterance]) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
 
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, index: int) -> Tensor | InputError:
+    def __getitem__(self, index: int) -> Tensor | InputError | None:
         source = self.sources[index]
-        assert source.audio is not None
         try:
             with naming_row(source):
-                return load_audio(source.audio)
+                return None if source.audio is None else load_audio(source.audio)
         except InputError as error:
             return error
 
@@ -208,7 +223,17 @@ def _leave_interrupts_to_the_first_process(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _loaded(sources: Sequence[Utterance], workers: int) -> Iterator[Tensor]:
+def read_ahead(sources: Sequence[Source], workers: int | None = None) -> Iterator[Tensor | InputError | None]:
+    """Reads recordings in worker processes, some before they are asked for.
+
+    Args:
+        sources: what to read.
+        workers: processes; 0 for this one, None for as many as suit.
+
+    Yields:
+        For each source, in order: ``(samples,)`` at 16 kHz, why there is none, or None if it names no file.
+    """
+    workers = suitable_workers(sources) if workers is None else workers
     context = "fork" if workers and sys.platform.startswith("linux") else None
     loader = DataLoader(
         _Recordings(sources),
@@ -223,7 +248,4 @@ def _loaded(sources: Sequence[Utterance], workers: int) -> Iterator[Tensor]:
         # Torch warns of more workers than processors; who asks for them gets them.
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
         waveforms = iter(loader)
-    for waveform in waveforms:
-        if isinstance(waveform, InputError):
-            raise waveform
-        yield waveform
+    yield from waveforms

@@ -10,10 +10,14 @@ import safetensors.torch
 import soundfile
 import torch
 
+from pathosnet import PathosNet
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.config import TrainConfig
 from pathosnet.evaluation import Predictions
 from pathosnet.evaluation.predictions import ABOUT
+from pathosnet.extractors import LogMelExtractor
+from pathosnet.features import HashedWords, TextEmbedder
+from pathosnet.models import BranchOptions, EmotionNetwork
 
 RATE = 16_000
 PITCH = {"happiness": 1200.0, "anger": 600.0, "sadness": 150.0, "neutral": 300.0}
@@ -104,6 +108,19 @@ def random_thin_resnet34() -> ThinResNet34:
     """Thin ResNet-34 + GhostVLAD with random weights."""
     torch.manual_seed(2)
     return ThinResNet34().eval()
+
+
+def random_model(audio: bool = True, text: bool = True) -> PathosNet:
+    """Log-mel frames, hashed words, random weights whose answers differ from clip to clip."""
+    torch.manual_seed(4)
+    dims = {**({"logmel": 256} if audio else {}), **({"text": 300} if text else {})}
+    network = EmotionNetwork(dims, 4, options=BranchOptions(text_width=6, audio_width=6))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=2.0 * parameter[0].numel() ** -0.5)
+    embedder = TextEmbedder({"*": HashedWords(300)}) if text else None
+    return PathosNet(network, {"logmel": LogMelExtractor()} if audio else {}, embedder)
 
 
 def save_weights(path: Path, model: torch.nn.Module) -> Path:

@@ -3,6 +3,8 @@
 Source: librosa.effects.split (librosa ≥ 0.10, whose centred frames are padded with zeros).
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -22,13 +24,26 @@ def non_silent_intervals(waveform: Tensor, top_db: float = 20.0) -> Tensor:
     Returns:
         ``(intervals, 2)`` int64: first sample and the one after the last.
     """
-    power = _frame_power(waveform)
+    return loud_intervals(*frame_power([waveform]), top_db)
+
+
+def loud_intervals(power: Tensor, num_samples: int, top_db: float = 20.0) -> Tensor:
+    """Finds the stretches whose power is less than ``top_db`` below the largest.
+
+    Args:
+        power: of centred frames, ``(frames,)``.
+        num_samples: of the waveform.
+        top_db: threshold, in dB.
+
+    Returns:
+        ``(intervals, 2)`` int64: first sample and the one after the last.
+    """
     reference = power.max().clamp(min=MIN_POWER)
     decibels = 10.0 * torch.log10(power.clamp(min=MIN_POWER)) - 10.0 * torch.log10(reference)
     loud = torch.nn.functional.pad((decibels > -top_db).int(), (1, 1))
     starts = torch.nonzero(loud.diff() == 1).squeeze(1)
     ends = torch.nonzero(loud.diff() == -1).squeeze(1)
-    return (torch.stack([starts, ends], dim=1) * HOP_SAMPLES).clamp(max=len(waveform))
+    return (torch.stack([starts, ends], dim=1) * HOP_SAMPLES).clamp(max=num_samples)
 
 
 def remove_silence(waveform: Tensor, top_db: float = 20.0) -> Tensor:
@@ -45,13 +60,32 @@ def remove_silence(waveform: Tensor, top_db: float = 20.0) -> Tensor:
     return torch.cat([waveform[start:end] for start, end in intervals]) if intervals else waveform[:0]
 
 
-def _frame_power(waveform: Tensor) -> Tensor:
-    """Returns the mean square of centred frames, ``(frames,)``, in float64."""
+def frame_power(blocks: Iterable[Tensor]) -> tuple[Tensor, int]:
+    """Measures a waveform that comes in blocks of any length.
+
+    Args:
+        blocks: each ``(samples,)``.
+
+    Returns:
+        The mean square of centred frames, ``(frames,)``, in float64; the number of samples.
+    """
     # Sums over hops instead of over frames: every frame is four hops, the first two of which lie before the waveform.
-    hops = torch.cat([_sums_of_squares(piece) for piece in waveform.split(SAMPLES_AT_ONCE)])
-    num_frames = 1 + len(waveform) // HOP_SAMPLES
+    hops: Tensor | None = None
+    rest: list[Tensor] = []  # less than a hop
+    num_samples = 0
+    for block in blocks:
+        num_samples += len(block)
+        samples = torch.cat([*rest, block])
+        whole = len(samples) - len(samples) % HOP_SAMPLES
+        sums = [_sums_of_squares(piece) for piece in samples[:whole].split(SAMPLES_AT_ONCE)]
+        # Joined at once: many small tensors that stay would keep the memory between them from being used again.
+        hops = torch.cat(sums if hops is None else [hops, *sums])
+        rest = [samples[whole:].clone()]
+    assert hops is not None
+    hops = torch.cat([hops, *map(_sums_of_squares, rest)])
+    num_frames = 1 + num_samples // HOP_SAMPLES
     padded = torch.nn.functional.pad(hops, (2, num_frames + 1 - len(hops)))
-    return padded.unfold(0, FRAME_SAMPLES // HOP_SAMPLES, 1).sum(dim=1) / FRAME_SAMPLES
+    return padded.unfold(0, FRAME_SAMPLES // HOP_SAMPLES, 1).sum(dim=1) / FRAME_SAMPLES, num_samples
 
 
 def _sums_of_squares(waveform: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from making import (
     touch,
     write_iemocap,
     write_meld,
+    write_tone,
     write_vectors,
 )
 
@@ -83,6 +84,8 @@ def files(tmp_path_factory) -> Path:
     (place / "clips").mkdir()
     for number, emotion in ((1, "happiness"), (2, "anger")):
         shutil.copy(place / f"{emotion}_0.wav", place / "clips" / f"{number:03}.wav")
+    write_tone(place / "interview.wav", 2.0)
+    (place / "interview.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\na wonderful day\n")
     save_weights(place / "vggish-10086976.pth", random_vggish("relu"))
     write_keras(place / "weights.h5", thin_resnet_layers(rng))
     write_keras(place / "vggish.h5", rename(empty_vggish_layers(), authors_names()))

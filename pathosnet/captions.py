@@ -1,0 +1,147 @@
+"""Transcripts with times: SubRip (``.srt``) and WebVTT (``.vtt``)."""
+
+import codecs
+import html
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathosnet.errors import InputError
+
+SUFFIXES = (".srt", ".vtt")
+ARROW = "-->"
+TIME = r"(?:(\d+):)?([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,3}))?"
+TIMES = re.compile(rf"\s*{TIME}\s*{ARROW}\s*{TIME}(?:\s.*)?")
+TAG = re.compile(r"<(?:/?[a-zA-Z][^<>]*|/|[\d:.]+)>|\{\\[^{}]*\}")
+NOT_SPOKEN = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What is said from one time to another, in seconds; ``line`` is where the file says so."""
+
+    start: float
+    end: float
+    text: str
+    line: int
+
+
+def read_captions(path: str | Path) -> list[Cue]:
+    """Reads a transcript with times.
+
+    Args:
+        path: SubRip or WebVTT, in UTF-8 or UTF-16; which of the two, the content tells.
+
+    Returns:
+        Cues by their start; their texts without tags, in one line. Those without words are left out.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not understood; it names both.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: expected a transcript with times, {' or '.join(SUFFIXES)}")
+    lines = _read_lines(path)
+    cues = [cue for cue in _parse(lines, path) if cue.text]
+    if not cues:
+        raise InputError(f"{path}: holds no cues; expected times such as 00:01.000 {ARROW} 00:02.500, then words")
+    return sorted(cues, key=lambda cue: cue.start)
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        content = path.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def _parse(lines: Sequence[str], path: Path) -> Iterator[Cue]:
+    """Yields the cues of both formats: a block of lines that has times in its first or second line, then words."""
+    is_vtt = lines[0].startswith("WEBVTT")
+    for first, block in _blocks(lines):
+        is_header = first == 0 and not any(ARROW in line for line in block)
+        if is_vtt and (is_header or NOT_SPOKEN.match(block[0])):
+            continue
+        at = next((i for i, line in enumerate(block[:2]) if ARROW in line), None)
+        if at is None:
+            raise InputError(f"{path}, line {first + 1}: expected a cue's times, got {block[0].strip()[:40]!r}")
+        yield _to_cue(block[at], block[at + 1 :], first + at + 1, path)
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields stretches of lines that are not blank, each with the position of its first.
+
+    Cues that no blank line parts are parted before the number, or the times, of the next one.
+    """
+    block: list[str] = []
+    for i, line in enumerate([*lines, ""]):
+        numbered = line.strip().isdigit() and i + 1 < len(lines) and ARROW in lines[i + 1]
+        begins = numbered or (ARROW in line and any(ARROW in earlier for earlier in block))
+        if block and (begins or not line.strip()):
+            yield i - len(block), block
+            block = []
+        if line.strip():
+            block.append(line)
+
+
+def _to_cue(times: str, words: Sequence[str], line: int, path: Path) -> Cue:
+    match = TIMES.fullmatch(times)
+    if match is None:
+        raise InputError(
+            f"{path}, line {line}: expected times such as 00:01.000 {ARROW} 00:02.500, got {times.strip()[:60]!r}"
+        )
+    start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
+    if end < start:
+        raise InputError(f"{path}, line {line}: the cue ends before it begins: {times.strip()[:60]}")
+    text = html.unescape(TAG.sub("", " ".join(words)))
+    return Cue(start, end, " ".join(text.split()), line)
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
+    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction or 0}")
+
+
+def words_by_interval(cues: Sequence[Cue], intervals: Sequence[tuple[float, float]]) -> list[str]:
+    """Gives the words of cues to the intervals in which they are spoken.
+
+    Each word's share of its cue is that of its letters. It belongs to every interval that holds the middle of its
+    share, else to the nearest one that its cue overlaps.
+
+    Args:
+        cues: see ``read_captions``.
+        intervals: start and end in seconds, by their start.
+
+    Returns:
+        A text for each interval, perhaps empty.
+    """
+    starts = [start for start, _ in intervals]
+    longest = max((end - start for start, end in intervals), default=0.0)
+    texts: list[list[str]] = [[] for _ in intervals]
+    for cue in cues:
+        around = range(bisect_left(starts, cue.start - longest), bisect_right(starts, cue.end))
+        overlapped = [i for i in around if intervals[i][1] > cue.start]
+        for time, word in _timed_words(cue):
+            distances = {i: max(intervals[i][0] - time, time - intervals[i][1], 0.0) for i in overlapped}
+            holding = [i for i in overlapped if intervals[i][0] <= time < intervals[i][1]]
+            nearest = [min(distances, key=distances.__getitem__)] if distances else []
+            for i in holding or nearest:
+                texts[i].append(word)
+    return [" ".join(words) for words in texts]
+
+
+def _timed_words(cue: Cue) -> Iterator[tuple[float, str]]:
+    """Yields the words with the middles of their shares of the cue."""
+    words = cue.text.split()
+    letters = sum(map(len, words))
+    before = 0
+    for word in words:
+        yield cue.start + (cue.end - cue.start) * (before + len(word) / 2) / letters, word
+        before += len(word)

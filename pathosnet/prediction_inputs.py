@@ -1,0 +1,165 @@
+"""From what a person names (files, folders, patterns, CSV tables) to predictions, one for each recording."""
+
+import glob
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import soundfile
+from torch import Tensor
+from tqdm import tqdm
+
+from pathosnet.audio import SAMPLE_RATE
+from pathosnet.corpora.manifest import read_table
+from pathosnet.errors import InputError
+from pathosnet.extraction import naming_row, read_ahead
+from pathosnet.prediction_stream import Utterance, predict_stream
+from pathosnet.recognizer import PathosNet, Prediction
+
+TABLE_SUFFIX = ".csv"
+AUDIO_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
+    ".aif",
+    ".aifc",
+    ".oga",
+    ".opus",
+    ".snd",
+    ".sph",
+}
+"""What is taken for a recording in a folder; a file that is named itself may be called anything."""
+
+
+@dataclass(frozen=True)
+class PredictionInput:
+    """One thing to predict."""
+
+    audio: Path | None
+    text: str | None = None
+    language: str | None = None
+    where: str = ""
+    """Table and row."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The other cells of its row, as they are spelled."""
+
+    @property
+    def name(self) -> str:
+        """File, row or text, for a person."""
+        return str(self.audio) if self.audio else self.where or self.text or "nothing"
+
+
+def find_inputs(
+    inputs: Sequence[str | Path], text: str | None = None, language: str | None = None
+) -> list[PredictionInput]:
+    """Lists the recordings that are meant.
+
+    Args:
+        inputs: recordings; folders, searched with all that is in them; patterns such as ``clips/**/*.wav``; CSV tables
+            with the columns ``audio`` (relative to the table) or ``text`` or both, and perhaps ``language``. Hidden
+            files in folders are left out.
+        text: what is said, where no row says it.
+        language: of the text, where no row says it.
+
+    Returns:
+        In the order of ``inputs``; within a folder or pattern by name; within a table by row.
+
+    Raises:
+        InputError: a folder, pattern or table holds nothing, or a table cannot be read.
+    """
+    found: list[PredictionInput] = []
+    for given in inputs:
+        path = Path(given)
+        if path.suffix.lower() == TABLE_SUFFIX and not path.is_dir():
+            found += _read_rows(path, text, language)
+            continue
+        if path.is_dir():
+            audios = sorted(file for file in path.rglob("*") if _is_recording(file, path))
+        elif glob.has_magic(str(given)) and not path.exists():
+            audios = sorted(file for file in map(Path, glob.glob(str(given), recursive=True)) if _is_recording(file))
+        else:
+            audios = [path]  # reading it says if it is none
+        if not audios:
+            raise InputError(f"{given}: no recordings found; expected files such as .wav, .flac, .ogg or .mp3")
+        found += [PredictionInput(audio, text, language) for audio in audios]
+    return found
+
+
+def _is_recording(file: Path, folder: Path = Path()) -> bool:
+    inside = file.relative_to(folder) if folder in file.parents else file
+    is_hidden = any(part.startswith(".") and part not in (".", "..") for part in inside.parts)
+    return file.suffix.lower() in AUDIO_SUFFIXES and not is_hidden and file.is_file()
+
+
+def _read_rows(path: Path, text: str | None, language: str | None) -> list[PredictionInput]:
+    table = read_table(path, ())
+    if not {"audio", "text"} & {name.lower() for name in table.header}:
+        raise InputError(f"{path}: expected a column 'audio' or 'text', got {', '.join(table.header)}")
+    rows = [
+        PredictionInput(
+            path.parent / row["audio"] if row.get("audio") else None,
+            row.get("text") or text,
+            row.get("language") or language,
+            f"{path}, row {number}",
+            {name: cell for name, cell in zip(table.header, cells, strict=True) if name.lower() not in ("", "audio")},
+        )
+        for (number, row), (_, cells) in zip(table.dicts(), table.rows, strict=True)
+    ]
+    if not rows:
+        raise InputError(f"{path}: holds no rows; expected one for each recording under the header")
+    return rows
+
+
+def predict_inputs(
+    model: PathosNet,
+    inputs: Sequence[PredictionInput],
+    workers: int | None = None,
+    progress: bool = True,
+    batch_size: int = 32,
+) -> Iterator[tuple[PredictionInput, Prediction | InputError]]:
+    """Predicts recordings and texts; what cannot be used does not stop the others.
+
+    Args:
+        model: to ask.
+        inputs: see ``find_inputs``.
+        workers: processes that read and resample; 0 for this one, None for as many as suit.
+        progress: show a progress bar, if there is a terminal to show it.
+        batch_size: how many go through the network together; a batch is in memory.
+
+    Yields:
+        Each input, in order, with its prediction or the reason why it has none.
+    """
+    bar = tqdm(total=len(inputs), desc="predictions", unit="input", leave=False, disable=None if progress else True)
+    heard, started = 0.0, time.perf_counter()
+
+    def utterances() -> Iterator[Utterance]:
+        nonlocal heard
+        for one, waveform in zip(inputs, read_ahead(inputs, workers), strict=True):
+            heard += len(waveform) / SAMPLE_RATE if isinstance(waveform, Tensor) else 0.0
+            yield Utterance(waveform, one.text, one.language)
+
+    with bar:
+        for one, answer in zip(inputs, predict_stream(model, utterances(), batch_size), strict=True):
+            bar.set_postfix_str(f"{heard / (time.perf_counter() - started):.0f} s of audio a second", refresh=False)
+            bar.update()
+            yield one, _named(answer, one) if isinstance(answer, InputError) else answer
+
+
+def _named(error: InputError, one: PredictionInput) -> InputError:
+    """Makes sure that an error says which input it is about."""
+    if str(one.where or one.audio or "") in str(error):
+        return error
+    try:
+        with naming_row(one):
+            raise InputError(f"{one.audio}: {error}" if one.audio else str(error))
+    except InputError as named:
+        return named
+
+
+def relative_audio(audio: Path | None, folder: Path) -> str:
+    """Names a recording as tables do: relative to the folder that holds the table, unless it was absolute."""
+    if audio is None or audio.is_absolute():
+        return str(audio or "")
+    try:
+        return os.path.relpath(audio.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return str(audio.resolve())

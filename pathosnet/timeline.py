@@ -1,0 +1,169 @@
+"""A long recording as a sequence of segments, each with its emotion. Only some of it is in memory at once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pathosnet.audio import SAMPLE_RATE, read_blocks
+from pathosnet.captions import Cue, read_captions, words_by_interval
+from pathosnet.errors import InputError
+from pathosnet.features.silence import FRAME_SAMPLES, HOP_SAMPLES, MIN_POWER, frame_power, loud_intervals
+from pathosnet.prediction_stream import Utterance, predict_stream
+from pathosnet.recognizer import PathosNet, Prediction
+from pathosnet.segmentation import SHORTEST, Cutting, Interval, cut_at_pauses, windows
+
+COLUMNS = ("start", "end", "label")
+"""Of a timeline as a table; the labels and ``text`` follow."""
+QUIETEST = 0.05  # this share of a recording is taken for noise
+ABOVE_NOISE_DB = 6.0
+LEAST_DB, MOST_DB = 15.0, 60.0  # a pause is so far below the loudest moment, whatever the noise
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording; times are in seconds."""
+
+    start: float
+    end: float
+    prediction: Prediction
+    text: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the times, the prediction's fields and the text as JSON values."""
+        times = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {**times, **self.prediction.to_dict(), "text": self.text}
+
+
+def predict_timeline(
+    model: PathosNet,
+    path: str | Path,
+    cutting: Cutting | None = None,
+    transcript: str | Path | None = None,
+    language: str | None = None,
+    progress: bool = False,
+) -> Iterator[Segment]:
+    """Predicts the segments of a long recording, one after the other.
+
+    The file is read twice, some of it at a time: once to find the segments, once to predict them.
+
+    Args:
+        model: to ask. One that reads text alone predicts the segments in which something is said.
+        path: the recording, of any length.
+        cutting: where to cut; at pauses if None.
+        transcript: what is said and when, ``.srt`` or ``.vtt``.
+        language: of the transcript; found out if None and the model has several.
+        progress: show a progress bar, if there is a terminal to show it.
+
+    Yields:
+        Segments by their start. What is between them is silence.
+
+    Raises:
+        InputError: recording or transcript cannot be used, or no segment was found.
+    """
+    path, cutting = Path(path), cutting or Cutting()
+    cues = read_captions(transcript) if transcript is not None else []
+    if not cues and (cutting.segments == "cues" or not len(model.acoustic)):
+        why = "segments: cues" if cutting.segments == "cues" else "this model reads text alone"
+        raise InputError(f"{why}: expected a transcript with times, .srt or .vtt")
+    power, num_samples = frame_power(_read(path, progress))
+    _check_cues(cues, num_samples / SAMPLE_RATE, path, transcript)
+    intervals, texts = _segments(power, num_samples, cutting, cues)
+    if not len(model.acoustic):
+        intervals = [interval for interval, text in zip(intervals, texts, strict=True) if text]
+        texts = [text for text in texts if text]
+    if not intervals:
+        raise InputError(f"{path}: no segments found: nothing is heard for {cutting.min_seconds:g} s, or nothing said")
+    bounds = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in intervals]
+    pieces = _cut(_read(path), bounds)
+    utterances = (Utterance(piece, text or None, language) for piece, text in zip(pieces, texts, strict=True))
+    bar = _bar("segments", progress, total=len(intervals), unit="segment")
+    with bar:
+        answers = predict_stream(model, utterances)
+        for (start, end), text, answer in zip(intervals, texts, answers, strict=True):
+            if isinstance(answer, InputError):
+                raise InputError(f"{path}, {start:.1f}–{end:.1f} s: {answer}") from answer
+            bar.update()
+            yield Segment(start, end, answer, text)
+
+
+def _check_cues(cues: Sequence[Cue], duration: float, path: Path, transcript: str | Path | None) -> None:
+    if cues and cues[-1].start > duration:
+        late = next(cue for cue in cues if cue.start > duration)
+        raise InputError(
+            f"{transcript}, line {late.line}: begins at {late.start:.1f} s, after the end of {path} "
+            f"({duration:.1f} s); is it another recording's?"
+        )
+
+
+def _segments(
+    power: Tensor, num_samples: int, cutting: Cutting, cues: Sequence[Cue]
+) -> tuple[list[Interval], list[str]]:
+    """Returns the segments by their start, and what is said in each."""
+    duration = num_samples / SAMPLE_RATE
+    if cutting.segments == "cues":
+        heard = [cue for cue in cues if min(cue.end, duration) - cue.start >= SHORTEST]
+        return [(cue.start, min(cue.end, duration)) for cue in heard], [cue.text for cue in heard]
+    if cutting.segments == "windows":
+        intervals = windows(duration, cutting)
+    else:
+        sounds = _sounds(power, num_samples, cutting.pause_db)
+        intervals = cut_at_pauses(sounds, power.tolist(), HOP_SAMPLES / SAMPLE_RATE, cutting)
+    return intervals, words_by_interval(cues, intervals)
+
+
+def _sounds(power: Tensor, num_samples: int, pause_db: float | None) -> list[Interval]:
+    """Finds what is not silent, within half a hop where it begins and ends suddenly."""
+    if power.max() <= MIN_POWER:
+        return []
+    top_db = _depth_of_pauses(power) if pause_db is None else pause_db
+    sounds = []
+    for first, last in loud_intervals(power, num_samples, top_db).tolist():
+        # Frames that merely touch the sound are loud, too: half a frame before it, and half a frame and a hop after.
+        start = first + (FRAME_SAMPLES - HOP_SAMPLES) // 2 if first else 0
+        end = last - (FRAME_SAMPLES + HOP_SAMPLES) // 2 if last < num_samples else last
+        if start < end:
+            sounds.append((start / SAMPLE_RATE, end / SAMPLE_RATE))
+    return sounds
+
+
+def _depth_of_pauses(power: Tensor) -> float:
+    """Returns how far below the loudest frame the noise ends: people shout and whisper in one recording."""
+    decibels = 10.0 * torch.log10(power.clamp(min=MIN_POWER))
+    noise = torch.quantile(decibels, QUIETEST)
+    return float((decibels.max() - noise - ABOVE_NOISE_DB).clamp(LEAST_DB, MOST_DB))
+
+
+def _read(path: Path, progress: bool = False) -> Iterator[Tensor]:
+    with _bar("listening for pauses", progress, unit="s") as bar:
+        for block in read_blocks(path):
+            bar.update(len(block) // SAMPLE_RATE)
+            yield block
+
+
+def _bar(title: str, progress: bool, **options: Any) -> tqdm:
+    return tqdm(desc=title, leave=False, disable=None if progress else True, **options)
+
+
+def _cut(blocks: Iterator[Tensor], bounds: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
+    """Cuts pieces, by their start, out of a waveform that comes in blocks; they may overlap."""
+    held, begin = torch.zeros(0), 0
+    for start, end in bounds:
+        while begin + len(held) < end and (block := next(blocks, None)) is not None:
+            passed = min(max(start - begin, 0), len(held))
+            held, begin = torch.cat([held[passed:], block]), begin + passed
+        yield held[start - begin : end - begin].clone()
+
+
+def overview(segments: Sequence[Segment]) -> dict[str, Any]:
+    """Sums segments up: how many, seconds, and the share of the time that each label is the most probable one."""
+    seconds = sum(segment.end - segment.start for segment in segments)
+    shares = {
+        label: sum(s.end - s.start for s in segments if s.prediction.label == label) / seconds
+        for label in segments[0].prediction.probabilities
+    }
+    return {"segments": len(segments), "seconds": round(seconds, 3), "shares": shares}

@@ -1,0 +1,157 @@
+"""A picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white."""
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pathosnet.evaluation.plots import DPI
+from pathosnet.timeline import Segment
+
+ROW_SECONDS = (120, 300, 600, 1200, 1800, 3600)
+MAX_ROWS = 6
+STRETCH = 0.05  # so much of a row does not begin a new one
+MAX_TICKS = 7  # in a row
+TICK_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
+MAX_COLUMNS = 150  # in a row; more would be too thin to tell apart
+STRIP = 0.12  # height of the strip that shows the most probable label, as a share of the row's
+COLOURS = {"happiness": "#f2b134", "anger": "#d1495b", "sadness": "#3d6fb4", "neutral": "#b9bec6"}
+OTHER_COLOURS = ("tab:green", "tab:purple", "tab:brown", "tab:cyan", "tab:pink", "tab:olive")
+
+Box = list[tuple[float, float]]
+"""Its corners."""
+
+
+class Column(NamedTuple):
+    """What is drawn from one time to another."""
+
+    start: float
+    end: float
+    probabilities: Mapping[str, float]
+
+
+def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
+    """Draws the probabilities of segments over time.
+
+    Above each row, a strip shows the most probable label. Where segments overlap, each is drawn up to the middle of
+    what it shares with the next. Where there are too many, averages over equal times are drawn, as the axis says.
+
+    Args:
+        segments: at least one, by their start.
+        path: ``.png``, ``.svg`` or ``.pdf``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MultipleLocator, PercentFormatter
+
+    labels = list(segments[0].prediction.probabilities)
+    others = itertools.cycle(OTHER_COLOURS)
+    colours = {label: COLOURS[label] if label in COLOURS else next(others) for label in labels}
+    end = max(segment.end for segment in segments)
+    num_rows, width = _rows(end)
+    columns = _columns(segments)
+    averaged = len(columns) > num_rows * MAX_COLUMNS
+    time = f"time ({'h:mm:ss' if end >= 3600 else 'mm:ss'})"
+    if averaged:
+        step = _round_seconds(width / MAX_COLUMNS)
+        columns = _averages(columns, step)
+        time += f", averages over {step} s"
+    figure = Figure(figsize=(11.0, 1.25 + 1.25 * num_rows + (num_rows == 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, axes in enumerate(rows := figure.subplots(num_rows, 1, squeeze=False)[:, 0]):
+        first, last = i * width, (i + 1) * width
+        boxes = _boxes([column for column in columns if column.end > first and column.start < last], labels)
+        for label in labels:
+            border = {"edgecolor": "none"} if averaged else {"edgecolor": "white", "linewidth": 0.6}
+            axes.add_collection(PolyCollection(boxes[label], facecolor=colours[label], **border))
+        axes.set_xlim(first, last)
+        axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
+        axes.xaxis.set_major_locator(MultipleLocator(_round_seconds(width / MAX_TICKS)))
+        axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds, end))
+        axes.set_yticks([0.0, 0.5, 1.0])
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.spines[["top", "right"]].set_visible(False)
+    rows[-1].set_xlabel(time)
+    figure.supylabel("probability", fontsize="medium")
+    handles = [Patch(color=colours[label], label=label) for label in labels]
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a label may hold dollar signs
+    figure.savefig(path, dpi=DPI)
+
+
+def clock(seconds: float, longest: float) -> str:
+    """Writes a time as mm:ss, or h:mm:ss where the longest one takes an hour.
+
+    >>> clock(75, 600), clock(75, 3600)
+    ('01:15', '0:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if longest >= 3600 else f"{minutes:02}:{rest:02}"
+
+
+def _rows(end: float) -> tuple[int, float]:
+    """Returns how many rows there are, and how many seconds each shows."""
+    rows = MAX_ROWS + STRETCH
+    seconds = next((row for row in ROW_SECONDS if row * rows >= end), math.ceil(end / rows / 3600) * 3600)
+    num_rows = max(1, math.ceil(end / seconds - STRETCH))
+    return num_rows, end if num_rows == 1 else max(seconds, end / num_rows)
+
+
+def _round_seconds(least: float) -> int:
+    """Returns a round number of seconds, ``least`` or more."""
+    return next((seconds for seconds in TICK_SECONDS if seconds >= least), math.ceil(least / 3600) * 3600)
+
+
+def _columns(segments: Sequence[Segment]) -> list[Column]:
+    """Returns what is drawn of each segment: no time is drawn twice."""
+    borders = [
+        ((one.end + other.start) / 2,) * 2 if other.start < one.end else (one.end, other.start)
+        for one, other in itertools.pairwise(segments)
+    ]
+    starts = [segments[0].start, *(start for _, start in borders)]
+    ends = [*(end for end, _ in borders), segments[-1].end]
+    return [
+        Column(start, max(start, end), segment.prediction.probabilities)
+        for segment, start, end in zip(segments, starts, ends, strict=True)
+    ]
+
+
+def _averages(columns: Sequence[Column], step: float) -> list[Column]:
+    """Returns columns of one width, each with the mean over what was there; none where nothing was."""
+    seconds: dict[int, float] = defaultdict(float)
+    sums: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for start, end, probabilities in columns:
+        for i in range(int(start // step), math.ceil(end / step)):
+            shared = min(end, (i + 1) * step) - max(start, i * step)
+            seconds[i] += shared
+            for label, value in probabilities.items():
+                sums[i][label] += shared * value
+    last = columns[-1].end
+    return [
+        Column(i * step, min((i + 1) * step, last), {label: value / seconds[i] for label, value in sums[i].items()})
+        for i in sorted(sums)
+        if seconds[i] > 0
+    ]
+
+
+def _boxes(columns: Sequence[Column], labels: Sequence[str]) -> dict[str, list[Box]]:
+    """Returns each label's boxes: one in every column, and one in the strip where it is ahead."""
+    boxes: dict[str, list[Box]] = {label: [] for label in labels}
+    for start, end, probabilities in columns:
+        bottom = 0.0
+        for label in labels:
+            top = bottom + probabilities[label]
+            boxes[label].append(_box(start, end, bottom, top))
+            bottom = top
+        ahead = max(labels, key=probabilities.__getitem__)
+        boxes[ahead].append(_box(start, end, 1.0 + 0.5 * STRIP, 1.0 + 1.5 * STRIP))
+    return boxes
+
+
+def _box(left: float, right: float, bottom: float, top: float) -> Box:
+    return [(left, bottom), (right, bottom), (right, top), (left, top)]
