@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
+from pathosnet.registry import acoustic_features, text_embeddings
 
 
 class Names(tuple[str, ...]):
@@ -41,7 +42,6 @@ POSITIVE = (
 )
 SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "column")
 AUGMENTATIONS = ("masks", "words", "speed", "noise", "gain")
-ACOUSTIC_FEATURES = ("logmel", "vggish", "ghostvlad")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class TrainConfig:
     """Spellings whose rows are left out."""
 
     acoustic: Names = Names(("logmel",))
-    """Acoustic features: logmel, vggish, ghostvlad, or none. Several make an ensemble, one network each."""
+    """Acoustic features: logmel, vggish, ghostvlad, one that a plug-in registers, or none. Several make an ensemble,
+    one network each."""
     logmel_stack: int = 4
     """Log-mel frames of 10 ms side by side in one step of the sequence."""
     vggish: str | None = None
@@ -89,7 +90,10 @@ class TrainConfig:
 
     text: Values = Values((HASHED,))
     """Word vectors: hashed (no file), none, FILE or LANGUAGE=FILE (.vec, GloVe .txt, fastText .bin, or a name that
-    `pathosnet weights` lists); repeatable."""
+    `pathosnet weights` lists); or hf:MODEL, a Hugging Face encoder of sentences; or what a plug-in registers;
+    repeatable."""
+    text_layer: int = -1
+    """Layer of a Hugging Face encoder whose hidden states are taken: -1 the last, 0 what the first layer reads."""
     text_map: Values = Values()
     """Map of a fastText .bin into the common space, LANGUAGE=FILE (.txt, .npy, MUSE .pth); may be repeated."""
     language_identifier: str | None = None
@@ -98,6 +102,9 @@ class TrainConfig:
     """Words to read of each text file of word vectors."""
     oov: Literal["prefix", "unknown", "zeros", "skip"] = "prefix"
     """What stands for an unknown word: its longest known beginning, the word "unknown", zeros, or nothing."""
+
+    feature_options: dict[str, Any] = field(default_factory=dict)
+    """Arguments of features that a plug-in registers, by their names: {"mine": {"num_bands": 40}}."""
 
     text_width: int = 128
     """Width of the text branch."""
@@ -187,8 +194,11 @@ class TrainConfig:
 
     def _check(self) -> None:
         for name in self.acoustic:
-            if name not in ACOUSTIC_FEATURES:
-                raise InputError(f"acoustic: expected {', '.join(ACOUSTIC_FEATURES)} or none, got {name!r}")
+            if name not in acoustic_features:
+                raise InputError(
+                    f"acoustic: expected {', '.join(acoustic_features.names)} or none, got {name!r}; if it is your "
+                    f"own, {acoustic_features.advice()}"
+                )
         for name in self.augmentation:
             if name not in AUGMENTATIONS:
                 raise InputError(f"augmentation: expected {', '.join(AUGMENTATIONS)} or none, got {name!r}")
@@ -196,6 +206,12 @@ class TrainConfig:
             raise InputError(f"acoustic: expected each name once, got {','.join(self.acoustic)}")
         if not self.acoustic and not self.text:
             raise InputError("acoustic and text are both none: expected at least one to learn from")
+        used = {*self.acoustic, *(value.rpartition("=")[2] for value in self.text)}
+        for name, own in self.feature_options.items():
+            if name not in used & {*acoustic_features.names, *text_embeddings.names} or not isinstance(own, dict):
+                raise InputError(
+                    f"feature_options: expected names of features that are used with their arguments, got {name}: {own}"
+                )
         for name in ("vggish", "ghostvlad"):
             if name in self.acoustic and getattr(self, name) is None:
                 raise InputError(f"acoustic feature {name}: needs its weights, --{name} FILE")

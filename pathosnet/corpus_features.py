@@ -3,47 +3,50 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from pathosnet.config import AUTO, HASHED, NONE, TrainConfig, parse_pairs
-from pathosnet.corpora import Corpus
+from pathosnet.config import AUTO, NONE, TrainConfig, parse_pairs
+from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
 from pathosnet.extraction import extract, extract_all, naming_row
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, Part, VGGishExtractor
+from pathosnet.extractors import AcousticExtractor, Part
 from pathosnet.feature_store import FeatureStore, default_store
-from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
+from pathosnet.features import FastTextVectors, TextEmbedder, TextTable, WordVectors, load_encoder, tokenize
+from pathosnet.features.contextual_embedding import PREFIX
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.word_vectors import load_language_map
 from pathosnet.models import TEXT
+from pathosnet.registry import Registry, acoustic_features, text_embeddings
 from pathosnet.training import FeatureTable
 from pathosnet.training.augmentation import RECORDING_CHANGES, change_recording
-from pathosnet.weights import load_thin_resnet34, load_vggish
 from pathosnet.weights.catalogue import file_or_known
 
 TEXT_DIM = 300
+TEXTS_AT_ONCE = 512
 
 
 def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     """Makes the extractors that the options name, in their order, with the weights from their files."""
-    makers: dict[str, Callable[[], AcousticExtractor]] = {
-        "logmel": lambda: LogMelExtractor(config.logmel_stack),
-        "vggish": lambda: VGGishExtractor(
-            load_vggish(file_or_known(str(config.vggish)), config.vggish_output), config.extraction_precision
-        ),
-        "ghostvlad": lambda: GhostVLADExtractor(
-            load_thin_resnet34(file_or_known(str(config.ghostvlad))),
-            config.window_frames,
-            config.hop_frames,
-            config.stft_hop,
-            config.silence_removal,
-            config.top_db,
-            config.extraction_precision,
-        ),
+    return {
+        name: _make(acoustic_features, name, lambda made, **own: made.from_options(config, **own), config)
+        for name in config.acoustic
     }
-    return {name: makers[name]() for name in config.acoustic}
+
+
+def _make(registry: Registry[Any], name: str, make: Callable[..., Any], config: TrainConfig) -> Any:
+    """Makes a feature, with the arguments that the options have for it."""
+    own = config.feature_options.get(name, {})
+    try:
+        return make(registry.find(name), **own)
+    except TypeError as error:
+        raise InputError(
+            f"{registry.kind} {name!r}: cannot be made with feature_options {own or 'not given'} ({error})"
+        ) from error
 
 
 def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
@@ -51,14 +54,17 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
     if not config.text:
         return None
     maps = parse_pairs(config.text_map, "--text_map")
-    tables: dict[str, WordEmbedding] = {}
+    tables: dict[str, TextTable] = {}
     for value in config.text:
         language, separator, file = value.partition("=")
         language, file = (language, file) if separator else (ANY_LANGUAGE, value)
         if language in tables:
             raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
-        if file == HASHED:
-            tables[language] = HashedWords(TEXT_DIM)
+        if file in text_embeddings:
+            tables[language] = _make(text_embeddings, file, lambda made, **own: made(**own), config)
+            continue
+        if file.startswith(PREFIX):
+            tables[language] = load_encoder(file.removeprefix(PREFIX), config.text_layer)
             continue
         file = file_or_known(file)
         if Path(file).suffix in (".bin", ".ftz"):
@@ -115,12 +121,30 @@ def extract_features(
     elif extractors:
         sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
     if text is not None:
-        sequences[TEXT] = []
-        for utterance in utterances:
-            with naming_row(utterance):
-                sequences[TEXT].append(text.embed(utterance.text, utterance.language or None))
+        sequences[TEXT] = _embed_texts(utterances, text, shown, device)
     targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
     return FeatureTable(sequences, targets)
+
+
+def _embed_texts(
+    utterances: Sequence[Utterance], text: TextEmbedder, progress: bool, device: torch.device | None
+) -> list[Tensor]:
+    keys = []
+    for utterance in utterances:
+        with naming_row(utterance):
+            keys.append(text.choose_table(tokenize(utterance.text), utterance.language or None))
+    embedded: list[Tensor] = []
+    if device is not None:
+        text.to(device)
+    with tqdm(total=len(keys), desc="texts", unit="text", leave=False, disable=None if progress else True) as bar:
+        for start in range(0, len(keys), TEXTS_AT_ONCE):
+            rows = slice(start, start + TEXTS_AT_ONCE)
+            found = text.embed_all([utterance.text for utterance in utterances[rows]], keys[rows])
+            embedded += [vectors.cpu() for vectors in found]
+            bar.update(len(found))
+    if device is not None:
+        text.to("cpu")
+    return embedded
 
 
 def is_main_process() -> bool:
@@ -187,11 +211,12 @@ def fill_store(corpus: Corpus, config: TrainConfig) -> None:
     store, device = open_store(config), extraction_device(config)
     if store is None:
         return
-    extractors = {name: e for name, e in build_extractors(config).items() if e.backbone is not None}
+    extractors = {name: e for name, e in build_extractors(config).items() if e.version is not None}
     extract_features(corpus, extractors, None, config.progress, workers=config.workers, store=store, device=device)
     if config.fine_tune:
         for extractor in extractors.values():
-            hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+            if extractor.unlockable is not None:
+                hidden_features(corpus, extractor, config.progress, config.workers, store, device)
 
 
 def open_store(config: TrainConfig) -> FeatureStore | None:

@@ -40,6 +40,7 @@ from pathosnet.experiment import (
 )
 from pathosnet.files import make_folder, read_json, write_json
 from pathosnet.model_card import facts_of_training
+from pathosnet.plugins import load_plugins, loaded_plugins
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
@@ -167,16 +168,17 @@ def _train_side_by_side(
     for number in range(workers):
         numbers.put(number)
     arguments = (out, corpus, splits, replace(config, progress=False), seeds, keep)
-    with ProcessPoolExecutor(workers, context, _set_up_worker, (numbers, workers)) as pool:
+    with ProcessPoolExecutor(workers, context, _set_up_worker, (numbers, workers, loaded_plugins())) as pool:
         for done in [pool.submit(_train_in_worker, *arguments) for _ in range(workers)]:
             done.result()
 
 
-def _set_up_worker(numbers: "multiprocessing.Queue[int]", workers: int) -> None:
+def _set_up_worker(numbers: "multiprocessing.Queue[int]", workers: int, plugins: Sequence[str]) -> None:
     global _worker
     _worker = numbers.get()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process: the first one speaks for all
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    load_plugins(plugins)
 
 
 _worker = 0

@@ -128,7 +128,7 @@ def extract_all(
     Raises:
         InputError: a recording cannot be used, or the store cannot be written to.
     """
-    stored = {name: e for name, e in extractors.items() if store is not None and e.backbone is not None}
+    stored = {name: e for name, e in extractors.items() if store is not None and e.version is not None}
     computed = {name: e for name, e in extractors.items() if name not in stored}
     sequences: dict[str, list[Tensor]] = {name: [] for name in extractors}
     if store is not None and stored:
@@ -152,8 +152,9 @@ def _through_store(
 ) -> dict[str, list[Tensor]]:
     keys = _hash_recordings(sources)
     shelves = {
-        name: store.shelf(Recipe(name, part, extractor.config(), hash_weights(extractor)))
+        name: store.shelf(Recipe(name, part, extractor.config(), hash_weights(extractor), extractor.version))
         for name, extractor in extractors.items()
+        if extractor.version is not None
     }
     with ExitStack() as stack:
         if any(len(shelf.find(keys)) < len(set(keys)) for shelf in shelves.values()):

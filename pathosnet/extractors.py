@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from pathosnet.backbones import ThinResNet34, VGGish
+from pathosnet.backbones import ThinResNet34, Unlockable, VGGish
+from pathosnet.config import TrainConfig
+from pathosnet.errors import InputError
+from pathosnet.feature_store import FORMAT
 from pathosnet.features import (
     log_mel_example_pieces,
     log_mel_examples,
@@ -16,6 +19,9 @@ from pathosnet.features import (
     spectrogram_windows,
 )
 from pathosnet.features.log_mel import NUM_BANDS
+from pathosnet.registry import acoustic_features
+from pathosnet.weights import load_thin_resnet34, load_vggish
+from pathosnet.weights.catalogue import file_or_known
 
 WINDOWS_AT_ONCE = (
     256  # bounds the memory of a long recording; enough for the large dense layers to be worth their reading
@@ -29,27 +35,52 @@ Precision = Literal["32", "bf16"]
 
 
 class AcousticExtractor(nn.Module, ABC):
-    """What makes an acoustic feature. Subclasses set its ``name``.
+    """What makes an acoustic feature. Subclasses set its ``name`` and are registered, see ``register_extractor``.
 
     Args:
         feature_dim: length of a feature vector.
-        backbone: the network between the front end and the features, if there is one.
-        precision: the backbone's, where nothing is learnt.
+        backbone: the network between the front end and the features, if there is one: ``(windows, …)`` →
+            ``(windows, feature_dim)``. If it is ``Unlockable``, the second stage of training applies to it.
+        precision: the backbone's, where nothing is learnt; bfloat16 for VGGish and Thin ResNet-34 alone.
     """
 
     name: str
+    version: int | None = None
+    """Features are kept from run to run under this number, configuration and weights; it is to be raised when the code
+    comes to give others. With None they are made again in every run."""
 
-    def __init__(
-        self, feature_dim: int, backbone: VGGish | ThinResNet34 | None = None, precision: Precision = "32"
-    ) -> None:
+    def __init__(self, feature_dim: int, backbone: nn.Module | None = None, precision: Precision = "32") -> None:
         super().__init__()
         if precision not in get_args(Precision):
             raise ValueError(f"precision: expected {' or '.join(get_args(Precision))}, got {precision!r}")
         self.feature_dim = feature_dim
         self.backbone = backbone
         self.precision = precision
-        if backbone is not None and precision == "bf16":
+        if isinstance(backbone, (VGGish, ThinResNet34)) and precision == "bf16":
             backbone.layers.dtype = torch.bfloat16
+
+    @classmethod
+    def from_options(cls, options: TrainConfig, **own: Any) -> "AcousticExtractor":
+        """Makes the extractor for a training run, a pre-trained backbone with its weights.
+
+        Args:
+            options: of the run.
+            **own: what ``options.feature_options`` says of this feature.
+
+        Raises:
+            InputError: a file cannot be used.
+        """
+        return cls(**own)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "AcousticExtractor":
+        """Makes the extractor that a ``config()`` describes, its backbone with fresh weights."""
+        return cls(**config)
+
+    @property
+    def unlockable(self) -> Unlockable | None:
+        """The backbone, if it has a layer that the second stage of training can unlock."""
+        return self.backbone if isinstance(self.backbone, Unlockable) else None
 
     @abstractmethod
     def front_end(self, waveform: Tensor) -> Tensor:
@@ -57,7 +88,7 @@ class AcousticExtractor(nn.Module, ABC):
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments but for the backbone, as JSON values."""
+        """Returns what ``from_config`` needs, as JSON values: the constructor's arguments but for the backbone."""
 
     def front_end_pieces(self, waveform: Tensor) -> Iterator[Tensor]:
         """Yields what ``front_end`` returns, perhaps some windows at a time."""
@@ -91,7 +122,7 @@ class AcousticExtractor(nn.Module, ABC):
         """
         if self.backbone is None:
             return [self.front_end(waveform) for waveform in waveforms]
-        network: Callable[[Tensor], Tensor] = self.backbone if part == "features" else self.backbone.frozen_part
+        network: Callable[[Tensor], Tensor] = self.backbone if part == "features" else self._unlockable().frozen_part
         counts = [0] * len(waveforms)
 
         def windows() -> Iterator[Tensor]:
@@ -105,13 +136,36 @@ class AcousticExtractor(nn.Module, ABC):
         return [own.clone() for own in together.split(counts)]  # a view would keep the others' rows as well
 
     def _no_rows(self, waveform: Tensor, part: Part) -> Tensor:
-        assert self.backbone is not None
         if part == "features":
             return waveform.new_zeros(0, self.feature_dim)
         windows = self.front_end(waveform)  # one window of silence tells the shape
-        return self.backbone.frozen_part(windows.new_zeros(1, *windows.shape[1:]))[:0]
+        return self._unlockable().frozen_part(windows.new_zeros(1, *windows.shape[1:]))[:0]
+
+    def _unlockable(self) -> Unlockable:
+        if self.unlockable is None:
+            raise ValueError(f"{self.name}: expected a backbone with a layer to unlock, got {type(self.backbone)}")
+        return self.unlockable
 
 
+Extractor = TypeVar("Extractor", bound=type[AcousticExtractor])
+
+
+def register_extractor(extractor: Extractor) -> Extractor:
+    """Lets options and saved models name an extractor; a decorator of its class.
+
+    Raises:
+        InputError: the class has no name, one that cannot be used, or another's.
+    """
+    name = getattr(extractor, "name", None)
+    if not isinstance(name, str) or hasattr(nn.ModuleDict, name):
+        raise InputError(
+            f"acoustic feature {extractor.__qualname__}: expected a name = …, got {name!r}; choose another"
+        )
+    acoustic_features.add(name, extractor)
+    return extractor
+
+
+@register_extractor
 class LogMelExtractor(AcousticExtractor):
     """Log-mel frames, 64 bands every 10 ms, straight into the audio branch: nothing is pre-trained.
 
@@ -137,7 +191,13 @@ class LogMelExtractor(AcousticExtractor):
         """Returns the constructor's arguments."""
         return {"stack": self.stack}
 
+    @classmethod
+    def from_options(cls, options: TrainConfig, **own: Any) -> "LogMelExtractor":
+        """Takes the run's ``logmel_stack``."""
+        return cls(**{"stack": options.logmel_stack, **own})
 
+
+@register_extractor
 class VGGishExtractor(AcousticExtractor):
     """One VGGish vector for every 0.96 s; none below 0.975 s.
 
@@ -147,6 +207,7 @@ class VGGishExtractor(AcousticExtractor):
     """
 
     name = "vggish"
+    version = FORMAT
 
     def __init__(self, backbone: VGGish, precision: Precision = "32") -> None:
         super().__init__(backbone.feature_dim, backbone, precision)
@@ -164,7 +225,20 @@ class VGGishExtractor(AcousticExtractor):
         assert isinstance(self.backbone, VGGish)
         return {"output": self.backbone.output, "precision": self.precision}
 
+    @classmethod
+    def from_options(cls, options: TrainConfig, **own: Any) -> "VGGishExtractor":
+        """Reads the run's file of weights."""
+        backbone = load_vggish(file_or_known(str(options.vggish)), options.vggish_output)
+        return cls(backbone, **{"precision": options.extraction_precision, **own})
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "VGGishExtractor":
+        """Makes what ``config()`` describes."""
+        options = dict(config)
+        return cls(VGGish(options.pop("output")), **options)
+
+
+@register_extractor
 class GhostVLADExtractor(AcousticExtractor):
     """One Thin ResNet-34 + GhostVLAD vector for every window of a spectrogram.
 
@@ -179,6 +253,7 @@ class GhostVLADExtractor(AcousticExtractor):
     """
 
     name = "ghostvlad"
+    version = FORMAT
 
     def __init__(
         self,
@@ -212,21 +287,34 @@ class GhostVLADExtractor(AcousticExtractor):
         assert isinstance(self.backbone, ThinResNet34)
         return {**self.windowing, "normalize": self.backbone.normalize, "precision": self.precision}
 
+    @classmethod
+    def from_options(cls, options: TrainConfig, **own: Any) -> "GhostVLADExtractor":
+        """Reads the run's file of weights."""
+        given = {
+            "window_frames": options.window_frames,
+            "hop_frames": options.hop_frames,
+            "stft_hop": options.stft_hop,
+            "silence_removal": options.silence_removal,
+            "top_db": options.top_db,
+            "precision": options.extraction_precision,
+        }
+        return cls(load_thin_resnet34(file_or_known(str(options.ghostvlad))), **{**given, **own})
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "GhostVLADExtractor":
+        """Makes what ``config()`` describes."""
+        options = dict(config)
+        return cls(ThinResNet34(options.pop("normalize")), **options)
+
 
 def extractor_from_config(name: str, config: Mapping[str, Any]) -> AcousticExtractor:
     """Makes the extractor that a ``config()`` describes, its backbone with fresh weights.
 
     Raises:
-        KeyError: an unknown name.
+        InputError: no extractor of this name is registered.
     """
-    options = dict(config)
-    if name == LogMelExtractor.name:
-        return LogMelExtractor(**options)
-    if name == VGGishExtractor.name:
-        return VGGishExtractor(VGGish(options.pop("output")), **options)
-    if name == GhostVLADExtractor.name:
-        return GhostVLADExtractor(ThinResNet34(options.pop("normalize")), **options)
-    raise KeyError(name)
+    made: AcousticExtractor = acoustic_features.find(name).from_config(config)
+    return made
 
 
 def extract_together(

@@ -115,7 +115,7 @@ def finetune_fold(
         seen = table if optimisation.changes_inputs else join_networks(table, module)
     else:
         unlocked = _backbones(extractors) if train == "top-layer" else []
-        module = NetworkModule(network, optimisation, {name: extractors[name].backbone for name in unlocked})  # type: ignore[misc]
+        module = NetworkModule(network, optimisation, {name: extractors[name].unlockable for name in unlocked})  # type: ignore[misc]
         seen = table
         for name in unlocked:
             seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
@@ -143,4 +143,4 @@ def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
 
 
 def _backbones(extractors: Mapping[str, AcousticExtractor]) -> list[str]:
-    return [name for name, extractor in extractors.items() if extractor.backbone is not None]
+    return [name for name, extractor in extractors.items() if extractor.unlockable is not None]

@@ -23,6 +23,7 @@ from pathosnet.errors import InputError
 MODEL_FILES = (
     *("config.json", "model.safetensors", "README.md", "run.json", "metrics.json"),
     *("text/*.safetensors", "text/*.words.txt", "text/*.ftz", "text/*.fasttext"),
+    "text/*.json",  # of an encoder, in a folder of its own there
 )
 """All that is ever fetched; nothing among it can hold a pickle or a program."""
 

@@ -15,7 +15,7 @@ from pathosnet.emotions import PAPER_EMOTIONS, check_labels, valence_of
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor, extract_together
 from pathosnet.feature_store import default_store
-from pathosnet.features import TextEmbedder, WordVectors
+from pathosnet.features import TextEmbedder, WordVectors, tokenize
 from pathosnet.features.text_embedder import ANY_LANGUAGE
 from pathosnet.files import written_aside
 from pathosnet.hub import find_model, hub_errors
@@ -194,7 +194,8 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
     ) -> str | None:
         """Writes the model: weights and word vectors as safetensors, the rest as JSON. Nothing is pickled.
 
-        fastText ``.bin`` models are too large to be copied: they are referred to by path and fingerprint.
+        fastText ``.bin`` models are too large to be copied: they are referred to by path and fingerprint. Encoders of
+        the Hugging Face hub are referred to by name, commit and hash; those of a folder are copied.
 
         Args:
             save_directory: to be made; it appears whole or not at all.
@@ -237,7 +238,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             embed_weights,
             self.calibration_temperature,
         )
-        sources = {name: extractor.backbone and extractor.backbone.source for name, extractor in acoustic.items()}
+        sources = {name: getattr(extractor.backbone, "source", None) for name, extractor in acoustic.items()}
         backbones = {name: source.file if source else "" for name, source in sources.items()}
         write_card(folder, self.labels, backbones, self.text is not None, self.facts, **card)
 
@@ -275,9 +276,11 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         return finetune(self, corpus, out, **options)
 
     def to(self, device: str | torch.device) -> "PathosNet":
-        """Moves network and backbones to a device, and returns self."""
+        """Moves network, backbones and an encoder of text to a device, and returns self."""
         self.network.to(device)
         self.acoustic.to(device)
+        if self.text is not None:
+            self.text.to(device)
         return self
 
     @property
@@ -366,13 +369,15 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         self, waveforms: Iterable[Tensor | None], texts: Sequence[str | None], languages: Sequence[str | None]
     ) -> list[dict[str, Tensor]]:
         extractors = self.extractors
+        embedded = self._embed(texts, languages)
         found: list[dict[str, Tensor]] = []
         listened: list[int] = []  # which of them have audio
 
         def heard() -> Iterator[Tensor]:
-            for waveform, text, language in zip(waveforms, texts, languages, strict=True):
+            for waveform, text, words in zip(waveforms, texts, embedded, strict=True):
                 features = {name: torch.zeros(0, e.feature_dim, device=self.device) for name, e in extractors.items()}
-                found.append(features | self._read(waveform is not None, text, language))
+                self._check_given(waveform is not None, text)
+                found.append(features | words)
                 if waveform is not None:
                     listened.append(len(found) - 1)
                     yield waveform.to(self.device)
@@ -381,13 +386,19 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             found[listened[i]] |= features
         return found
 
-    def _read(self, has_audio: bool, text: str | None, language: str | None) -> dict[str, Tensor]:
-        """Embeds a text, once it is sure that there is something that the model reads."""
-        text = text if text and text.strip() else None
-        if not (has_audio and len(self.acoustic)) and (text is None or self.text is None):
+    def _embed(self, texts: Sequence[str | None], languages: Sequence[str | None]) -> list[dict[str, Tensor]]:
+        if self.text is None:
+            return [{} for _ in texts]
+        keys = [
+            self.text.choose_table(tokenize(text or ""), language)
+            for text, language in zip(texts, languages, strict=True)
+        ]
+        return [{TEXT: vectors.to(self.device)} for vectors in self.text.embed_all(texts, keys)]
+
+    def _check_given(self, has_audio: bool, text: str | None) -> None:
+        if not (has_audio and len(self.acoustic)) and (not text or not text.strip() or self.text is None):
             kinds = " or ".join((["audio"] if len(self.acoustic) else []) + ([TEXT] if self.text else []))
             raise InputError(f"this model reads {kinds}: expected at least one of its inputs, got none")
-        return {} if self.text is None else {TEXT: self.text.embed(text, language).to(self.device)}
 
     @torch.no_grad()
     def probabilities(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:

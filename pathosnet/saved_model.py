@@ -3,8 +3,8 @@
 import math
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,14 @@ from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 from pathosnet.extractors import AcousticExtractor, extractor_from_config
-from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordEmbedding, WordVectors
+from pathosnet.feature_store import hash_weights
+from pathosnet.features import ContextualEmbedding, FastTextVectors, TextEmbedder, TextTable, WordVectors
+from pathosnet.features.contextual_embedding import load_from_hub, open_encoder, save_encoder
 from pathosnet.features.text_embedder import LanguageIdentifier
 from pathosnet.files import fingerprint, read_json, write_json
 from pathosnet.model_card import Facts
 from pathosnet.models import TEXT, Classified, network_from_config
+from pathosnet.registry import Registry, acoustic_features, text_embeddings
 from pathosnet.weights.files import some_names
 from pathosnet.weights.references import changed_tensors, referred_tensors, source_from
 
@@ -124,6 +127,7 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
             raise InputError(
                 f"{folder / CONFIG_FILE}: has format {config['format']}, this version reads {FORMAT}; update pathosnet"
             )
+        _check_known(config_path, acoustic_features, config["acoustic"])
         for part in ("network", "acoustic", "text"):
             _check_numbers(config[part], part)
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
@@ -178,11 +182,17 @@ def own_file(folder: Path, name: str) -> Path:
 
 def _make_parts(config: Mapping[str, Any]) -> _Parts:
     network = network_from_config(config["network"])
-    return _Parts(network, {name: extractor_from_config(name, part) for name, part in config["acoustic"].items()})
+    acoustic = {}
+    for name, part in config["acoustic"].items():
+        # Only of this library's own it is known that they can be made without memory.
+        with torch.device("cpu") if name in acoustic_features.own else nullcontext():
+            acoustic[name] = extractor_from_config(name, part)
+    return _Parts(network, acoustic)
 
 
 def _backbones(acoustic: Mapping[str, AcousticExtractor]) -> dict[str, VGGish | ThinResNet34]:
-    return {name: one.backbone for name, one in acoustic.items() if one.backbone is not None}
+    """Returns those whose weights come from a file that a model can refer to."""
+    return {name: one.backbone for name, one in acoustic.items() if isinstance(one.backbone, VGGish | ThinResNet34)}
 
 
 def _prefix(name: str) -> str:
@@ -193,15 +203,27 @@ def _check_numbers(value: Any, name: str) -> None:
     """Refuses sizes that no network has, before anything is built of them."""
     if isinstance(value, Mapping):
         for key, part in value.items():
-            _check_numbers(part, str(key))
+            kind = part.get("kind") if name == "tables" and isinstance(part, Mapping) else None
+            if not (name == "acoustic" and key in acoustic_features.own) and kind not in text_embeddings.own:
+                _check_numbers(part, str(key))
     elif isinstance(value, list):
         for part in value:
             _check_numbers(part, name)
     elif isinstance(value, (int, float)):
         low = 0 if isinstance(value, (bool, float)) or name in MAY_BE_ZERO else 1
+        low = -MAX_BLOCKS if name == "layer" else low
         high = MAX_BLOCKS if name == "num_blocks" else MAX_NUMBER
         if not low <= value <= high:
             raise ValueError(f"{name}: expected a number from {low} to {high:,}, got {value}")
+
+
+def _check_known(path: Path, registry: Registry[Any], names: Iterable[str]) -> None:
+    """Refuses what is not registered: a folder, which may be a stranger's, never makes this library import anything."""
+    for name in names:
+        if name not in registry:
+            raise InputError(
+                f"{path}: needs the {registry.kind} {name!r}, which is not registered; {registry.advice()}"
+            )
 
 
 @contextmanager
@@ -260,9 +282,7 @@ def _save_text(folder: Path, text: TextEmbedder) -> dict[str, Any]:
     return {"tables": tables, "identifier": identifier}
 
 
-def _save_table(folder: Path, name: str, table: WordEmbedding) -> dict[str, Any]:
-    if isinstance(table, HashedWords):
-        return {"kind": "hashed", "dim": table.dim, "min_chars": table.min_chars, "max_chars": table.max_chars}
+def _save_table(folder: Path, name: str, table: TextTable) -> dict[str, Any]:
     if isinstance(table, WordVectors):
         _write_safetensors(folder / f"{name}.safetensors", {"vectors": table.vectors})
         (folder / f"{name}.words.txt").write_text("\n".join(table.words), encoding="utf-8", newline="")
@@ -277,20 +297,46 @@ def _save_table(folder: Path, name: str, table: WordEmbedding) -> dict[str, Any]
             "fingerprint": fingerprint(table.path),
             "mapped": table.mapping is not None,
         }
-    raise TypeError(f"expected word vectors that can be saved, got {type(table).__name__}")
+    if isinstance(table, ContextualEmbedding):
+        return _save_contextual(folder, name, table)
+    registered = text_embeddings.name_of(type(table))
+    if registered is None:
+        raise InputError(
+            f"{type(table).__name__}: cannot be saved, its class has no name; {text_embeddings.how} gives it one"
+        )
+    if isinstance(table, nn.Module) and table.state_dict():
+        _write_safetensors(folder / f"{name}.safetensors", table.state_dict())
+    return {**table.config(), "kind": registered}  # type: ignore[union-attr]  # registered ones have it
+
+
+def _save_contextual(folder: Path, name: str, table: ContextualEmbedding) -> dict[str, Any]:
+    """Copies an encoder, unless the hub keeps it under a commit, where it stays what it is."""
+    on_hub = table.model is not None and table.revision is not None
+    if not on_hub:
+        save_encoder(table, folder / name)
+    return {
+        "kind": "contextual",
+        "name": None if on_hub else name,
+        **table.config(),
+        "weights": hash_weights(table),
+    }
 
 
 def _load_text(folder: Path, config: Mapping[str, Any]) -> TextEmbedder:
     identifier = config["identifier"] and LanguageIdentifier(
         own_file(folder, f"{TEXT_FOLDER}/{Path(config['identifier']).name}")
     )
-    tables = {language: _load_table(folder, table) for language, table in config["tables"].items()}
+    tables = {
+        language: _load_table(folder, str(i), table) for i, (language, table) in enumerate(config["tables"].items())
+    }
     return TextEmbedder(tables, identifier)
 
 
-def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
-    if config["kind"] == "hashed":
-        return HashedWords(config["dim"], config["min_chars"], config["max_chars"])
+def _load_table(folder: Path, number: str, config: Mapping[str, Any]) -> TextTable:
+    if config["kind"] == "contextual":
+        return _load_contextual(folder, config)
+    if config["kind"] not in ("word_vectors", "fasttext"):
+        return _load_registered(folder, number, config)
     name = Path(config["name"]).name  # whatever it says, it is in this folder
     stored = own_file(folder, f"{TEXT_FOLDER}/{name}.safetensors")
     if config["kind"] == "word_vectors":
@@ -306,17 +352,45 @@ def _load_table(folder: Path, config: Mapping[str, Any]) -> WordEmbedding:
                 f"{0 if vectors is None else len(vectors)}; the model is damaged"
             )
         return WordVectors(words, vectors, config["oov"])
-    if config["kind"] == "fasttext":
-        if config["path"].startswith(("//", "\\\\")):
-            raise InputError(
-                f"{folder}: refers to a fastText model on another machine, {config['path']}; not looked for"
-            )
-        path = Path(config["path"])
-        if not path.is_file() or fingerprint(path) != config["fingerprint"]:
-            raise InputError(
-                f"{folder}: needs the fastText model {path}, which is "
-                f"{'another file' if path.is_file() else 'missing'} (it is too large to be saved along); "
-                "put it back there, or pass PathosNet.from_pretrained(…, text=…)"
-            )
-        return FastTextVectors(path, _read_safetensors(stored)["mapping"] if config["mapped"] else None)
-    raise InputError(f"{folder / CONFIG_FILE}: expected word vectors of a known kind, got {config['kind']!r}")
+    if config["path"].startswith(("//", "\\\\")):
+        raise InputError(f"{folder}: refers to a fastText model on another machine, {config['path']}; not looked for")
+    path = Path(config["path"])
+    if not path.is_file() or fingerprint(path) != config["fingerprint"]:
+        raise InputError(
+            f"{folder}: needs the fastText model {path}, which is "
+            f"{'another file' if path.is_file() else 'missing'} (it is too large to be saved along); "
+            "put it back there, or pass PathosNet.from_pretrained(…, text=…)"
+        )
+    return FastTextVectors(path, _read_safetensors(stored)["mapping"] if config["mapped"] else None)
+
+
+def _load_contextual(folder: Path, config: Mapping[str, Any]) -> ContextualEmbedding:
+    layer, model = int(config["layer"]), config["model"]
+    if config["name"] is not None:
+        path = folder / TEXT_FOLDER / Path(config["name"]).name
+        for file in path.glob("*"):
+            own_file(folder, f"{TEXT_FOLDER}/{path.name}/{file.name}")
+        table = open_encoder(path, layer, str(path), model, config["revision"])
+    else:
+        table = load_from_hub(model, config["revision"], layer)
+    if hash_weights(table) != config["weights"]:
+        raise InputError(
+            f"{folder}: needs the encoder that it was trained with, {table.source} has other weights; "
+            "put it back, or pass PathosNet.from_pretrained(…, text=…)"
+        )
+    return table
+
+
+def _load_registered(folder: Path, number: str, config: Mapping[str, Any]) -> TextTable:
+    _check_known(folder / CONFIG_FILE, text_embeddings, [config["kind"]])
+    options = {key: value for key, value in config.items() if key != "kind"}
+    table = text_embeddings.find(config["kind"])(**options)
+    if table.config() != options:
+        raise ValueError(f"{config['kind']} of {table.config()}, got {options}")
+    if isinstance(table, nn.Module) and table.state_dict():
+        path = own_file(folder, f"{TEXT_FOLDER}/{number}.safetensors")
+        state = _read_safetensors(path)
+        _check_state(path, table.state_dict(), state)
+        table.load_state_dict(state)
+        table.eval()
+    return table

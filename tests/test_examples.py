@@ -49,6 +49,12 @@ def test_lightning_trainer(corpus):
     assert "val_uar" in run_example("lightning_trainer.py", corpus)
 
 
+def test_own_backbone(corpus, tmp_path):
+    printed = run_example("own_backbone.py", corpus, tmp_path / "run")
+    assert "accuracy" in printed
+    assert "saved and loaded: {'num_coefficients': 13}" in printed
+
+
 @pytest.mark.skipif(os.system("espeak-ng --version > /dev/null 2>&1") != 0, reason="espeak-ng is not installed")
 def test_make_demo_corpus_is_what_comes_with_the_package(tmp_path):
     run_example("make_demo_corpus.py", tmp_path / "demo")

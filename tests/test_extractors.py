@@ -2,6 +2,7 @@ import pytest
 import torch
 from making import random_thin_resnet34, random_vggish, tone
 
+from pathosnet.errors import InputError
 from pathosnet.extractors import (
     WINDOWS_AT_ONCE,
     AcousticExtractor,
@@ -129,5 +130,5 @@ def test_configuration_and_weights_make_the_same_extractor(make):
 
 
 def test_unknown_extractor():
-    with pytest.raises(KeyError, match="mfcc"):
+    with pytest.raises(InputError, match=r"acoustic feature 'mfcc' is not registered; import .*--plugin FILE\.py"):
         extractor_from_config("mfcc", {})

@@ -142,8 +142,10 @@ def test_recordings_are_read_once_for_all_word_error_rates(finished, corpus, mon
 
 def test_texts_are_embedded_once_for_all_noises(finished, corpus, monkeypatch):
     embedded = []
-    embed = TextEmbedder.embed
-    monkeypatch.setattr(TextEmbedder, "embed", lambda self, *given: embedded.append(given) or embed(self, *given))
+    embed = TextEmbedder.embed_all
+    monkeypatch.setattr(
+        TextEmbedder, "embed_all", lambda self, texts, keys: embedded.extend(texts) or embed(self, texts, keys)
+    )
     measured(finished, corpus, snr=[10, 0], telephone=True, seeds=[0, 1])
     assert len(embedded) == 7
 

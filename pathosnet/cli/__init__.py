@@ -29,6 +29,7 @@ from pathosnet.cli import (
 )
 from pathosnet.config import Names, Values
 from pathosnet.errors import InputError
+from pathosnet.plugins import load_plugins
 from pathosnet.presets import preset_path
 
 INPUT_ERROR = 2
@@ -56,8 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
+    arguments, plugins = _without_plugins(arguments)
     command = next((argument for argument in arguments if argument in COMMANDS), "")
     try:
+        load_plugins(plugins)
         options = build_parser().parse_args(_normalised(arguments, command))
         COMMANDS[options.subcommand].run(options[options.subcommand])
     except ArgumentError as error:
@@ -91,6 +94,9 @@ def build_parser() -> ArgumentParser:
         exit_on_error=False,
     )
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    parser.add_argument(
+        "--plugin", type=str, help="FILE.py or module to import first: it registers features of yours; repeatable."
+    )
     commands = parser.add_subcommands(title="commands", metavar="COMMAND")
     for name, command in COMMANDS.items():
         own = command.make_parser()
@@ -98,6 +104,22 @@ def build_parser() -> ArgumentParser:
         if hasattr(command, "add_actions"):
             command.add_actions(own)
     return parser
+
+
+def _without_plugins(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Takes ``--plugin`` out, wherever it stands: what it registers may be needed to understand the rest."""
+    kept: list[str] = []
+    plugins: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, separator, value = argument.partition("=")
+        if option != "--plugin":
+            kept.append(argument)
+        elif (found := value if separator else next(remaining, "")) == "":
+            kept.append(argument)  # its value is missing: the parser says so
+        else:
+            plugins.append(found)
+    return kept, plugins
 
 
 def _normalised(arguments: list[str], command: str) -> list[str]:

@@ -54,6 +54,10 @@ class HashedWords:
         """Returns how many of the words have a vector: all of them."""
         return len(words)
 
+    def config(self) -> dict[str, int]:
+        """Returns the constructor's arguments."""
+        return {"dim": self.dim, "min_chars": self.min_chars, "max_chars": self.max_chars}
+
     def _vector(self, word: str) -> np.ndarray:
         if word not in self._vectors:
             seeds = np.array([_fnv1a(piece) for piece in self._pieces(word)], dtype=np.uint64)

@@ -21,8 +21,16 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("L'amico non c'è… [LAUGHTER] perché?")
     ['L', 'amico', 'non', 'c', 'è', 'perché']
     """
-    characters = unicodedata.normalize("NFC", TAG.sub(" ", text))
-    return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in characters).split()
+    return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in plain_text(text)).split()
+
+
+def plain_text(text: str) -> str:
+    """Leaves out tags such as ``[LAUGHTER]`` and superfluous blanks, and composes letters (Unicode NFC).
+
+    >>> plain_text("No…  [LAUGHTER] perché?")
+    'No… perché?'
+    """
+    return " ".join(unicodedata.normalize("NFC", TAG.sub(" ", text)).split())
 
 
 def check_words(words: object) -> None:

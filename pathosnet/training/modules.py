@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from pathosnet.backbones import ThinResNet34, VGGish
+from pathosnet.backbones import Unlockable
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, with_zero_rows
 from pathosnet.models.ensemble import TEMPERATURE
 from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
@@ -148,12 +148,12 @@ class NetworkModule(EmotionModule):
         self,
         network: Classified,
         optimisation: Optimisation | None = None,
-        unlocked: Mapping[str, VGGish | ThinResNet34] | None = None,
+        unlocked: Mapping[str, Unlockable] | None = None,
     ) -> None:
         super().__init__(network, optimisation)
-        self.unlocked = nn.ModuleDict(unlocked or {})
+        self.unlocked = nn.ModuleDict(unlocked or {})  # type: ignore[arg-type]  # modules as well
+        self.unlocked.eval().requires_grad_(False)
         for backbone in (unlocked or {}).values():
-            backbone.eval().requires_grad_(False)
             backbone.unlocked_layer.requires_grad_(True)
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -213,7 +213,7 @@ class AudioModule(NetworkModule):
         num_classes: int,
         branch: BranchOptions | None = None,
         optimisation: Optimisation | None = None,
-        unlocked: Mapping[str, VGGish | ThinResNet34] | None = None,
+        unlocked: Mapping[str, Unlockable] | None = None,
     ) -> None:
         super().__init__(EmotionNetwork({name: feature_dim}, num_classes, options=branch), optimisation, unlocked)
 

@@ -50,7 +50,7 @@ def train_stages(
     """Trains one network for each acoustic feature, and their ensemble if there are several.
 
     1. With the backbone frozen, branches and classifier are trained.
-    2. If the backbone is pre-trained, its unlocked layer (VGGish: conv4_2, Thin ResNet-34: x_fc) is trained along; the
+    2. If the backbone has a layer to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc), that is trained along; the
        learning rate starts from that of the last epoch before. The extractor keeps the tuned layer.
     3. Of several networks the classifiers are dropped and a new one is learnt on their concatenated features.
 
@@ -82,7 +82,7 @@ def train_stages(
         network = EmotionNetwork({**acoustic_dims, **text_dims}, num_classes, options=branch)
         inputs = table.only(*network.input_dims)
         first = trainer.fit(f"{name}-1-branches", NetworkModule(network, optimisation), inputs, split)
-        backbone = extractors[name].backbone if name in extractors else None
+        backbone = extractors[name].unlockable if name in extractors else None
         if backbone is not None and config.fine_tune:
             hidden = inputs.with_versions(name, hidden_features(extractors[name]))
             continued = replace(optimisation, learning_rate=first.last_learning_rate)
@@ -115,7 +115,7 @@ def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) ->
 @torch.no_grad()
 def tuned_features(extractor: AcousticExtractor, hidden: FeatureTable) -> list[list[Tensor]]:
     """Computes the features above an unlocked layer, for every version and utterance of a table of what that reads."""
-    backbone = extractor.backbone
+    backbone = extractor.unlockable
     assert backbone is not None
 
     def compute(sequence: Tensor) -> Tensor:

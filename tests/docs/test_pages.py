@@ -54,7 +54,12 @@ ELSEWHERE = {
     "pathosnet train corpus.csv --out runs/ddp": "tests/training/test_ddp.py: it starts processes",
     "pathosnet transcribe emofilm.csv --out emofilm-asr.csv --recogniser hf:": "tests/test_speech_to_text.py, tiny",
 }
-OTHER_TESTS = {"sharing.md": "tests/test_sharing_pages.py", "weights.md": "tests/test_sharing_pages.py"}
+OTHER_TESTS = {
+    "sharing.md": "tests/test_sharing_pages.py",
+    "weights.md": "tests/test_sharing_pages.py",
+    "text-features.md": "tests/test_feature_pages.py",
+    "own-features.md": "tests/test_feature_pages.py",
+}
 MANIFESTS = ("iemocap", "emofilm", "ses", "aesi", "emovo", "ravdess", "nemo")
 
 
