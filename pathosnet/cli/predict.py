@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from jsonargparse import ArgumentParser, Namespace
 
 from pathosnet.errors import InputError
-from pathosnet.segmentation import Cutting
+from pathosnet.prediction.segmentation import Cutting
 
 if TYPE_CHECKING:
-    from pathosnet.prediction_inputs import PredictionInput
+    from pathosnet.prediction.inputs import PredictionInput
     from pathosnet.recognizer import Prediction
 
 HELP = "Recognise the emotions of recordings, or of one long recording over time."
@@ -60,8 +60,8 @@ def run(options: Namespace) -> None:
 def _predict_inputs(options: Namespace) -> None:
     from contextlib import ExitStack
 
-    from pathosnet.prediction_inputs import PredictionInput, find_inputs, predict_inputs
-    from pathosnet.prediction_tables import check_table_path, table_written
+    from pathosnet.prediction.inputs import PredictionInput, find_inputs, predict_inputs
+    from pathosnet.prediction.tables import check_table_path, table_written
     from pathosnet.recognizer import PathosNet
 
     if not options.inputs and not (options.text and options.text.strip()):
@@ -105,7 +105,7 @@ def _columns(inputs: "list[PredictionInput]", labels: tuple[str, ...]) -> list[s
 
 def _record(one: "PredictionInput", answer: "Prediction | InputError", out: Path | None = None) -> dict[str, Any]:
     """Returns a row of the output as JSON values; paths in a CSV file are relative to it."""
-    from pathosnet.prediction_inputs import relative_audio
+    from pathosnet.prediction.inputs import relative_audio
 
     is_csv = out is not None and out.suffix.lower() == ".csv"
     audio = relative_audio(one.audio, out.parent) if out and is_csv else one.audio and str(one.audio)
@@ -132,10 +132,10 @@ def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
     from contextlib import ExitStack
 
     from pathosnet.evaluation import check_plot_path
-    from pathosnet.prediction_tables import check_table_path, table_written
+    from pathosnet.prediction.tables import check_table_path, table_written
+    from pathosnet.prediction.timeline import COLUMNS, overview, predict_timeline
+    from pathosnet.prediction.timeline_plot import plot_timeline
     from pathosnet.recognizer import PathosNet
-    from pathosnet.timeline import COLUMNS, overview, predict_timeline
-    from pathosnet.timeline_plot import plot_timeline
 
     if len(options.inputs) != 1:
         raise InputError(f"--timeline and --plot take one recording, got {len(options.inputs)}")

@@ -1,7 +1,7 @@
 import pytest
 
 from pathosnet.errors import InputError
-from pathosnet.segmentation import Cutting, cut_at_pauses, windows
+from pathosnet.prediction.segmentation import Cutting, cut_at_pauses, windows
 
 LEVEL_SECONDS = 0.1
 

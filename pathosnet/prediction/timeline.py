@@ -10,12 +10,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pathosnet.audio import SAMPLE_RATE, read_blocks
-from pathosnet.captions import Cue, read_captions, words_by_interval
 from pathosnet.errors import InputError
 from pathosnet.features.silence import FRAME_SAMPLES, HOP_SAMPLES, MIN_POWER, frame_power, loud_intervals
-from pathosnet.prediction_stream import Utterance, predict_stream
+from pathosnet.prediction.captions import Cue, read_captions, words_by_interval
+from pathosnet.prediction.segmentation import SHORTEST, Cutting, Interval, cut_at_pauses, windows
+from pathosnet.prediction.stream import Utterance, predict_stream
 from pathosnet.recognizer import PathosNet, Prediction
-from pathosnet.segmentation import SHORTEST, Cutting, Interval, cut_at_pauses, windows
 
 COLUMNS = ("start", "end", "label")
 """Of a timeline as a table; the labels and ``text`` follow."""

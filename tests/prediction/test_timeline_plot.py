@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pathosnet import Prediction
-from pathosnet.timeline import Segment
-from pathosnet.timeline_plot import _averages, _columns, _rows, clock, plot_timeline
+from pathosnet.prediction.timeline import Segment
+from pathosnet.prediction.timeline_plot import _averages, _columns, _rows, clock, plot_timeline
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -15,7 +15,7 @@ from pathosnet.audio import SAMPLE_RATE
 from pathosnet.corpora.manifest import read_table
 from pathosnet.errors import InputError
 from pathosnet.extraction import naming_row, read_ahead
-from pathosnet.prediction_stream import Utterance, predict_stream
+from pathosnet.prediction.stream import Utterance, predict_stream
 from pathosnet.recognizer import PathosNet, Prediction
 
 TABLE_SUFFIX = ".csv"

@@ -6,8 +6,8 @@ from making import random_model, tone, write_manifest, write_tone
 
 from pathosnet import Prediction
 from pathosnet.errors import InputError
-from pathosnet.prediction_inputs import PredictionInput, find_inputs, predict_inputs, relative_audio
-from pathosnet.prediction_stream import Utterance, predict_stream
+from pathosnet.prediction.inputs import PredictionInput, find_inputs, predict_inputs, relative_audio
+from pathosnet.prediction.stream import Utterance, predict_stream
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_what_the_model_refuses_is_named(folder):
 
 
 def test_batches_of_long_recordings_are_small(model, monkeypatch):
-    monkeypatch.setattr("pathosnet.prediction_stream.SAMPLES_TOGETHER", 20_000)
+    monkeypatch.setattr("pathosnet.prediction.stream.SAMPLES_TOGETHER", 20_000)
     sizes = []
     predict = model.predict_batch
     monkeypatch.setattr(model, "predict_batch", lambda *a, **k: sizes.append(len(a[0])) or predict(*a, **k))

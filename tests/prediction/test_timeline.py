@@ -8,8 +8,8 @@ from making import random_model, tone
 
 from pathosnet.audio import load_audio
 from pathosnet.errors import InputError
-from pathosnet.segmentation import Cutting
-from pathosnet.timeline import _cut, overview, predict_timeline
+from pathosnet.prediction.segmentation import Cutting
+from pathosnet.prediction.timeline import _cut, overview, predict_timeline
 
 TRUTH = [(0.7, 2.2), (3.0, 5.5), (6.4, 7.1), (8.3, 10.0)]
 SECONDS = 11.0

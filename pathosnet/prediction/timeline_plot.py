@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pathosnet.evaluation.plots import DPI
-from pathosnet.timeline import Segment
+from pathosnet.prediction.timeline import Segment
 
 ROW_SECONDS = (120, 300, 600, 1200, 1800, 3600)
 MAX_ROWS = 6

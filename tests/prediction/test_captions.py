@@ -1,7 +1,7 @@
 import pytest
 
-from pathosnet.captions import Cue, read_captions, words_by_interval
 from pathosnet.errors import InputError
+from pathosnet.prediction.captions import Cue, read_captions, words_by_interval
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
