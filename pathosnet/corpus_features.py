@@ -1,7 +1,9 @@
 """From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,9 @@ from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
 from pathosnet.extraction import extract, extract_all, naming_row
 from pathosnet.extractors import AcousticExtractor, Part
-from pathosnet.feature_store import FeatureStore, default_store
+from pathosnet.feature_store import FeatureStore, Recipe, Shelf, default_store
 from pathosnet.features import FastTextVectors, TextEmbedder, TextTable, WordVectors, load_encoder, tokenize
-from pathosnet.features.contextual_embedding import PREFIX
+from pathosnet.features.contextual_embedding import PREFIX, ContextualEmbedding
 from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.word_vectors import load_language_map
 from pathosnet.models import TEXT
@@ -121,30 +123,56 @@ def extract_features(
     elif extractors:
         sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
     if text is not None:
-        sequences[TEXT] = _embed_texts(utterances, text, shown, device)
+        sequences[TEXT] = _embed_texts(utterances, text, shown, device, store)
     targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
     return FeatureTable(sequences, targets)
 
 
 def _embed_texts(
-    utterances: Sequence[Utterance], text: TextEmbedder, progress: bool, device: torch.device | None
+    utterances: Sequence[Utterance],
+    text: TextEmbedder,
+    progress: bool,
+    device: torch.device | None,
+    store: FeatureStore | None,
 ) -> list[Tensor]:
-    keys = []
+    """Embeds transcripts; what networks make of them is taken from the store, and put there."""
+    tables = []
     for utterance in utterances:
         with naming_row(utterance):
-            keys.append(text.choose_table(tokenize(utterance.text), utterance.language or None))
-    embedded: list[Tensor] = []
-    if device is not None:
-        text.to(device)
-    with tqdm(total=len(keys), desc="texts", unit="text", leave=False, disable=None if progress else True) as bar:
-        for start in range(0, len(keys), TEXTS_AT_ONCE):
-            rows = slice(start, start + TEXTS_AT_ONCE)
-            found = text.embed_all([utterance.text for utterance in utterances[rows]], keys[rows])
-            embedded += [vectors.cpu() for vectors in found]
-            bar.update(len(found))
-    if device is not None:
-        text.to("cpu")
-    return embedded
+            tables.append(text.choose_table(tokenize(utterance.text), utterance.language or None))
+    shelves = {} if store is None else _shelves_of_texts(text, store)
+    keys = [hashlib.sha256(utterance.text.encode()).hexdigest() for utterance in utterances]
+    found = {
+        table: shelf.find([k for k, own in zip(keys, tables, strict=True) if own == table])
+        for table, shelf in shelves.items()
+    }
+    embedded = {i: found[tables[i]][keys[i]] for i in range(len(keys)) if keys[i] in found.get(tables[i], {})}
+    missing = [i for i in range(len(keys)) if i not in embedded]
+    with ExitStack() as stack:
+        if device is not None and missing:
+            text.to(device)
+            stack.callback(text.to, "cpu")
+        writers = {table: stack.enter_context(shelf.writing()) for table, shelf in shelves.items()}
+        shown = None if progress else True
+        bar = stack.enter_context(tqdm(total=len(missing), desc="texts", unit="text", leave=False, disable=shown))
+        for start in range(0, len(missing), TEXTS_AT_ONCE):
+            rows = missing[start : start + TEXTS_AT_ONCE]
+            made = text.embed_all([utterances[i].text for i in rows], [tables[i] for i in rows])
+            for i, vectors in zip(rows, made, strict=True):
+                embedded[i] = vectors.cpu()
+                if tables[i] in writers:
+                    writers[tables[i]](keys[i], embedded[i])
+            bar.update(len(rows))
+    return [embedded[i] for i in range(len(keys))]
+
+
+def _shelves_of_texts(text: TextEmbedder, store: FeatureStore) -> dict[str, Shelf]:
+    """Returns the shelves of the tables that are worth keeping."""
+    return {
+        key: store.shelf(Recipe("text", "pieces", table.config(), table.fingerprint(), table.version))
+        for key, table in text.tables.items()
+        if isinstance(table, ContextualEmbedding)
+    }
 
 
 def is_main_process() -> bool:

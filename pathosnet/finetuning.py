@@ -122,7 +122,7 @@ def finetune_fold(
     trainer.fit(f"fine-tuning-{train}", module, seen, split)
     if train == "top-layer":
         for name in _backbones(extractors):
-            table = table.with_versions(name, tuned_features(extractors[name], seen))
+            table = table.with_versions(name, tuned_features(extractors[name], name, seen))
     network.requires_grad_(True)
     tuned = PathosNet(network.eval(), extractors, model.text, corpus.labels, facts=model.facts)
     return predict_test_part(tuned, table, split, config, trainer.results)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from encoders import write_bert
 from making import make_corpus, random_vggish, save_weights, tiny_config
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from pathosnet.experiment import hidden_versions, prepare
 from pathosnet.extraction import extract_all
 from pathosnet.extractors import LogMelExtractor, VGGishExtractor
 from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
+from pathosnet.features import TextEmbedder, load_encoder
 from pathosnet.files import hash_file
 
 RECIPE = Recipe("vggish", "features", {"output": "relu"}, "0" * 64)
@@ -308,3 +310,31 @@ def test_copies_reach_the_unlocked_layer(corpus, tmp_path):
     assert [len(sequence) for sequence in changed] == lengths
     differing = {i for i in range(len(corpus)) if not torch.equal(original[i], changed[i])}
     assert differing == {i for i in (0, 1) if lengths[i]}
+
+
+# Texts
+
+
+def test_sentences_are_embedded_once(tmp_path, store):
+    path = make_corpus(tmp_path / "corpus", per_class=2, text=lambda i, emotion: f"ciao no {i % 3}")
+    corpus = read_manifest(path, PAPER_EMOTIONS)
+    encoder = load_encoder(str(write_bert(tmp_path / "bert")))
+    embedder = TextEmbedder({"*": encoder})
+    plain = extract_features(corpus, {}, embedder, False).sequences["text"]
+    first = extract_features(corpus, {}, embedder, False, store=store).sequences["text"]
+    encoder.embed_texts = None  # not called any more
+    second = extract_features(corpus, {}, embedder, False, store=store).sequences["text"]
+    for sequences in zip(plain, first, second, strict=True):
+        assert all(torch.equal(sequences[0], sequence) for sequence in sequences[1:])
+    (shelf,) = store.statistics()
+    assert (shelf.recipe["name"], shelf.sequences) == ("text", 3)
+
+
+def test_another_encoder_layer_or_tokenizer_has_its_own_shelf(tmp_path):
+    write_bert(tmp_path / "a")
+    write_bert(tmp_path / "b", seed=1)
+    embeddings = [load_encoder(str(tmp_path / name)) for name in "ab"]
+    prints = [embedding.fingerprint() for embedding in embeddings]
+    assert prints[0] == load_encoder(str(tmp_path / "a")).fingerprint() != prints[1]
+    embeddings[0].tokenizer.add_tokens(["new"])
+    assert embeddings[0].fingerprint() != prints[0]

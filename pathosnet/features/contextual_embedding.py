@@ -1,5 +1,6 @@
 """Vectors that depend on the sentence: hidden states of a Hugging Face encoder, such as multilingual BERT or XLM-R."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from pathosnet.errors import InputError
+from pathosnet.feature_store import hash_weights
 
 PREFIX = "hf:"
 WINDOWS_AT_ONCE = 32
@@ -38,6 +40,9 @@ class ContextualEmbedding(nn.Module):
     Raises:
         InputError: encoder or tokenizer is of another kind, or there is no such layer.
     """
+
+    version = 1
+    """Of what it makes of texts, for the feature store; see AcousticExtractor."""
 
     def __init__(
         self,
@@ -74,6 +79,11 @@ class ContextualEmbedding(nn.Module):
     def config(self) -> dict[str, Any]:
         """Returns, as JSON values, all but the weights that decides about the vectors."""
         return {"model": self.model, "revision": self.revision, "layer": self.layer}
+
+    def fingerprint(self) -> str:
+        """Hashes weights and tokenizer."""
+        tokenizer = self.tokenizer.backend_tokenizer.to_str()
+        return hashlib.sha256(f"{hash_weights(self)} {tokenizer}".encode()).hexdigest()
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> list[Tensor]:

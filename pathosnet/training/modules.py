@@ -230,6 +230,7 @@ class ClassifierModule(EmotionModule):
         super().__init__(model, optimisation)
         model.requires_grad_(False)
         model.classifier.requires_grad_(True)
+        self.train()  # what is below begins in evaluation mode
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Returns logits, ``(batch, classes)``; also of what ``join_features`` computed."""

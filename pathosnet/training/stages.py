@@ -88,7 +88,7 @@ def train_stages(
             continued = replace(optimisation, learning_rate=first.last_learning_rate)
             module = NetworkModule(network, continued, unlocked={name: backbone})
             trainer.fit(f"{name}-2-unlocked", module, hidden, split)
-            table = table.with_versions(name, tuned_features(extractors[name], hidden))
+            table = table.with_versions(name, tuned_features(extractors[name], name, hidden))
         networks[name] = network
     if len(networks) == 1:
         return TrainedNetwork(next(iter(networks.values())).cpu().eval(), table, trainer.results)
@@ -113,8 +113,14 @@ def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) ->
 
 
 @torch.no_grad()
-def tuned_features(extractor: AcousticExtractor, hidden: FeatureTable) -> list[list[Tensor]]:
-    """Computes the features above an unlocked layer, for every version and utterance of a table of what that reads."""
+def tuned_features(extractor: AcousticExtractor, name: str, hidden: FeatureTable) -> list[list[Tensor]]:
+    """Computes the features above an unlocked layer, for every version and utterance of a table.
+
+    Args:
+        extractor: whose layer it is.
+        name: of the input that holds what the layer reads.
+        hidden: the table.
+    """
     backbone = extractor.unlockable
     assert backbone is not None
 
@@ -123,7 +129,7 @@ def tuned_features(extractor: AcousticExtractor, hidden: FeatureTable) -> list[l
             return sequence.new_zeros(0, extractor.feature_dim)
         return torch.cat([backbone.trainable_part(piece) for piece in sequence.split(BATCH)])
 
-    return [[compute(sequence) for sequence in table.sequences[extractor.name]] for table in hidden.versions]
+    return [[compute(sequence) for sequence in table.sequences[name]] for table in hidden.versions]
 
 
 def join_networks(table: FeatureTable, module: ClassifierModule) -> FeatureTable:

@@ -83,7 +83,7 @@ class Setup:
             self.extractors,
             tiny_config(acoustic="logmel", **options),
             folder,
-            lambda extractor: [extractor.frozen_part(wave) for wave in self.waveforms],
+            lambda extractor: [[extractor.frozen_part(wave) for wave in self.waveforms]],
             own_logger,
         )
 
