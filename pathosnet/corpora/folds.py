@@ -12,6 +12,7 @@ import numpy as np
 from pathosnet.config import SPLITS
 from pathosnet.corpora.manifest import Corpus, Utterance
 from pathosnet.errors import InputError
+from pathosnet.files import read_csv
 
 PARTS = ("train", "validation", "test")
 _SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
@@ -206,16 +207,17 @@ def read_folds(path: str | Path, corpus: Corpus, check: bool = True) -> list[Spl
         InputError: the file cannot be read, or is not of this corpus; it names file and row.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected a folds.csv") from error
-    header = [str(column) for column in (rows[0] if rows else ())]
+    table = read_csv(path, "a folds.csv")
+    header = table[0] if table else []
     columns = header[len(_ABOUT) :]
     if tuple(header[: len(_ABOUT)]) != _ABOUT or not columns:
         raise InputError(f"{path}: expected the columns {', '.join(_ABOUT)} and one for each fold, got {header}")
-    known = {(row["corpus"], row["row"]): (number, row) for number, row in enumerate(rows, start=2)}
+    known = {}
+    for number, cells in enumerate(table[1:], start=2):
+        if len(cells) != len(header):
+            raise InputError(f"{path}, row {number}: expected {len(header)} cells, got {len(cells)}")
+        row = dict(zip(header, cells, strict=True))
+        known[row["corpus"], row["row"]] = (number, row)
     places: list[dict[str, list[int]]] = [defaultdict(list) for _ in columns]
     for i, utterance in enumerate(corpus.utterances):
         audio = "" if utterance.audio is None else utterance.audio.name

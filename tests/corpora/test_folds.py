@@ -468,6 +468,15 @@ def test_unknown_part_in_a_file_of_folds(tmp_path):
         read_folds(path, corpus)
 
 
+def test_row_of_a_file_of_folds_that_was_cut_off(tmp_path):
+    corpus = crossed()
+    path = tmp_path / "folds.csv"
+    write_folds(path, corpus, {"fold0": split_corpus(corpus, "random")})
+    path.write_text(path.read_text().rstrip().rpartition(",")[0])
+    with pytest.raises(InputError, match=rf"folds.csv, row {len(corpus) + 1}: expected 8 cells, got 7"):
+        read_folds(path, corpus)
+
+
 # What a split guarantees
 
 
