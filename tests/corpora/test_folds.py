@@ -6,7 +6,8 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from pathosnet.corpora import Corpus, Split, Utterance, make_folds, split_corpus
-from pathosnet.corpora.folds import describe_leak, describe_split, groups_of, read_folds, write_folds
+from pathosnet.corpora.leaks import describe_leak, describe_split, groups_of
+from pathosnet.corpora.splits import read_folds, write_folds
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
