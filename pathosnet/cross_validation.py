@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
-from pathosnet.corpora.folds import describe_leak, describe_split, find_leak, write_folds
+from pathosnet.corpora.leaks import describe_leak, describe_split, find_leak
+from pathosnet.corpora.splits import write_folds
 from pathosnet.corpus_features import fill_store, is_main_process
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Predictions

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from pathosnet.config import NONE, SETTLED_BY_MODEL, TrainConfig, parse_pairs
 from pathosnet.corpora import Corpus, Split, read_manifest, split_corpus
-from pathosnet.corpora.folds import describe_split, find_leak, read_folds, write_folds
+from pathosnet.corpora.leaks import describe_split, find_leak
+from pathosnet.corpora.splits import read_folds, write_folds
 from pathosnet.corpus_features import (
     build_extractors,
     build_text_embedder,
@@ -413,7 +414,7 @@ def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], st
             f"{run}: was not trained on {corpus.title}, so that it has no {part} part; evaluate --part all"
         )
     try:
-        positions = read_folds(split_path, corpus, check=False)[0].parts()[part]
+        positions = read_folds(split_path, corpus)[0].parts()[part]
     except InputError as error:
         raise InputError(
             f"{corpus.title}: is not what it was when {run} was trained, so that its {part} part is not known any more "

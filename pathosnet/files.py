@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import csv
 import hashlib
 import json
 import os
@@ -120,6 +121,32 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         reason = "is a file, expected a folder" if path.is_file() else f"cannot be made ({error.strerror})"
         raise InputError(f"{path}: {reason}; choose another name") from error
+
+
+def read_csv(
+    path: str | Path, expected: str = "a CSV file", delimiter: str = ",", strict: bool = True
+) -> list[list[str]]:
+    """Reads the cells of a table in UTF-8, with or without a byte-order mark.
+
+    Args:
+        path: of the file.
+        expected: what it should be, for the message.
+        delimiter: between cells.
+        strict: whether quotes must be in their places.
+
+    Raises:
+        InputError: the file is missing or is no such table.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.reader(file, delimiter=delimiter, strict=strict))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected {expected}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a valid CSV file ({error}); expected {expected}") from error
 
 
 def read_json(path: str | Path) -> Any:

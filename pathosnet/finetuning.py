@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 
 from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig, parse_pairs
 from pathosnet.corpora import Split, read_manifest, split_corpus
-from pathosnet.corpora.folds import find_leak
+from pathosnet.corpora.leaks import find_leak
 from pathosnet.errors import InputError
 from pathosnet.experiment import (
     FoldRun,

@@ -10,8 +10,8 @@ from huggingface_hub import ModelCardData
 
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split
-from pathosnet.corpora.folds import describe_leak, describe_split
 from pathosnet.corpora.known import IMPORTERS
+from pathosnet.corpora.leaks import describe_leak, describe_split
 from pathosnet.weights.catalogue import CATALOGUE, find_by_file
 
 CARD_FILE = "README.md"

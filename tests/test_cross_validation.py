@@ -54,6 +54,11 @@ def test_folds_are_written_and_can_be_taken_again(finished, corpus, tmp_path):
     assert {(row["fold"], row["row"]) for row in again.predictions.rows} == places
 
 
+def test_training_has_the_seed_of_the_options_unless_told_otherwise(corpus, tmp_path):
+    result = cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=2, epochs=1, seed=5))
+    assert set(result.predictions.column("seed")) == {"5"}
+
+
 def test_configuration_that_is_written_makes_the_same_configuration(finished):
     written = yaml.safe_load((finished / "config.yaml").read_text())
     assert tiny_config(num_folds=3) == type(tiny_config())(**written)

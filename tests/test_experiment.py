@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_s
 import pathosnet
 from pathosnet import PathosNet
 from pathosnet.corpora import read_manifest, split_corpus
-from pathosnet.corpora.folds import find_leak
+from pathosnet.corpora.leaks import find_leak
 from pathosnet.corpus_features import build_extractors, build_text_embedder
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pathosnet.errors import InputError
-from pathosnet.files import file_written_aside, read_json, write_json, written_aside
+from pathosnet.files import file_written_aside, make_folder, read_csv, read_json, write_json, written_aside
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -215,3 +215,37 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
         file_written_aside(tmp_path, overwrite=True),
     ):
         raise AssertionError("the block must not be entered")
+
+
+def test_a_folder_is_made_unless_it_is_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file: is a file, expected a folder; choose another name"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(InputError, match=r"file/b: cannot be made \(Not a directory\)"):
+        make_folder(tmp_path / "file" / "b")
+
+
+def test_a_table_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "t.csv").write_bytes(mark + 'a;b\r\n"x;y";è\n'.encode())
+        assert read_csv(tmp_path / "t.csv", delimiter=";") == [["a", "b"], ["x;y", "è"]]
+
+
+def test_quotes_are_in_their_places_unless_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a\n"x"y\n')
+    with pytest.raises(InputError, match=r"t.csv: is not a valid CSV file \(.*\); expected a table"):
+        read_csv(tmp_path / "t.csv", "a table")
+    assert read_csv(tmp_path / "t.csv", strict=False) == [["a"], ["xy"]]
+
+
+def test_a_table_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t.csv: cannot be read \(No such file or directory\); expected a CSV file"):
+        read_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\); expected a CSV file"):
+        read_csv(tmp_path)
+    (tmp_path / "t.csv").write_bytes("è".encode("latin-1"))
+    with pytest.raises(InputError, match=r"t.csv: is not UTF-8 text \(.*\); save it as CSV in UTF-8"):
+        read_csv(tmp_path / "t.csv")

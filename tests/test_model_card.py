@@ -7,7 +7,7 @@ import yaml
 from making import PITCH, make_corpus, tiny_config, write_tone
 
 from pathosnet import PathosNet
-from pathosnet.corpora.folds import describe_leak
+from pathosnet.corpora.leaks import describe_leak
 from pathosnet.experiment import train
 from pathosnet.extractors import LogMelExtractor
 from pathosnet.features import HashedWords, TextEmbedder

@@ -1,8 +1,7 @@
 import pytest
 import yaml
 
-from pathosnet.config import TrainConfig
-from pathosnet.corpora.folds import SPLITS
+from pathosnet.config import SPLITS, TrainConfig
 from pathosnet.errors import InputError
 from pathosnet.presets import preset_names, preset_path
 

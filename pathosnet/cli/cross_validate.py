@@ -49,7 +49,7 @@ def run(options: Namespace) -> None:
         given["split"] = folds
     config = TrainConfig(**given)
     try:
-        numbers = [int(seed) for seed in seeds] or [config.seed]
+        numbers = [int(seed) for seed in seeds] or None
     except ValueError as error:
         raise InputError(f"seeds: expected whole numbers separated by commas, got {','.join(seeds)!r}") from error
 

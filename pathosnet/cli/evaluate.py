@@ -18,6 +18,15 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("run", type=str, help="Folder of a run or a model.")
     parser.add_argument("corpus", type=str, help="CSV file as for training.")
+    add_row_arguments(parser)
+    parser.add_argument("--without", choices=["text", "audio"], help="Take one of the inputs away from the model.")
+    parser.add_argument("--plot", type=str, help="Draw the confusion matrix into this .png or .svg file.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+    return parser
+
+
+def add_row_arguments(parser: ArgumentParser) -> None:
+    """Adds the options that say which rows of a corpus are measured, and what its labels mean."""
     parser.add_argument(
         "--part",
         choices=["auto", "train", "validation", "test", "all"],
@@ -26,10 +35,6 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument("--label", action="append", type=str, help="SPELLING=EMOTION; may be repeated.")
     parser.add_argument("--drop_labels", type=Names, default=Names(), help="Spellings whose rows are left out.")
-    parser.add_argument("--without", choices=["text", "audio"], help="Take one of the inputs away from the model.")
-    parser.add_argument("--plot", type=str, help="Draw the confusion matrix into this .png or .svg file.")
-    parser.add_argument("--json", action="store_true", help="Print JSON.")
-    return parser
 
 
 def run(options: Namespace) -> None:

@@ -5,6 +5,7 @@ import math
 
 from jsonargparse import ArgumentParser, Namespace
 
+from pathosnet.cli.evaluate import add_row_arguments
 from pathosnet.config import Names
 from pathosnet.errors import InputError
 
@@ -37,14 +38,7 @@ def make_parser() -> ArgumentParser:
         "--telephone", action="store_true", help="Through a telephone: 300-3400 Hz, 8 kHz, 8 bits of mu-law."
     )
     parser.add_argument("--seeds", type=Names, default=Names(("0", "1", "2")), help="Of errors and noise.")
-    parser.add_argument(
-        "--part",
-        choices=["auto", "train", "validation", "test", "all"],
-        default="auto",
-        help="Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.",
-    )
-    parser.add_argument("--label", action="append", type=str, help="SPELLING=EMOTION; may be repeated.")
-    parser.add_argument("--drop_labels", type=Names, default=Names(), help="Spellings whose rows are left out.")
+    add_row_arguments(parser)
     parser.add_argument(
         "--out", type=str, help="Folder to write robustness.csv, robustness.png and robustness.json into."
     )

@@ -55,7 +55,7 @@ def run(options: Namespace) -> None:
 
 def report_run(run: "Run") -> None:
     """Prints what a run led to."""
-    from pathosnet.corpora.folds import describe_leak
+    from pathosnet.corpora.leaks import describe_leak
     from pathosnet.corpus_features import is_main_process
 
     if not is_main_process():

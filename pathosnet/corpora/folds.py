@@ -1,45 +1,21 @@
-"""Dividing corpora into folds: training, validation and test parts, and what they share."""
+"""Dividing corpora into folds: training, validation and test parts."""
 
-import csv
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from pathosnet.config import SPLITS
-from pathosnet.corpora.manifest import Corpus, Utterance
+from pathosnet.corpora.manifest import Corpus
+from pathosnet.corpora.splits import GROUPS, PARTS, Split, plural, read_folds, singular
 from pathosnet.errors import InputError
 
-PARTS = ("train", "validation", "test")
 _SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 _SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
 
-GROUPS: dict[str, Callable[[Utterance], str]] = {
-    "speaker": lambda utterance: utterance.speaker,
-    "session": lambda utterance: utterance.session,
-    "script": lambda utterance: utterance.sentence,
-}
-"""What can be kept apart → what an utterance has of it."""
-_ABOUT = ("manifest", "row", "corpus", "audio", "emotion", "speaker", "script")
 AXIS_SHARE = 3
 """Of speakers and of sentences, one of so many parts is for validation where both are kept apart."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Positions of a corpus' utterances, ascending. The test part may be empty, the others are not."""
-
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
-    strategy: str
-
-    def parts(self) -> dict[str, tuple[int, ...]]:
-        """Returns the parts by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def split_corpus(
@@ -75,7 +51,7 @@ def split_corpus(
         InputError: the corpus cannot be divided so; it says what is missing.
     """
     if strategy.endswith(".csv"):
-        return _chosen(read_folds(strategy, corpus), fold, strategy)
+        return _chosen(_read_checked(strategy, corpus), fold, strategy)
     if strategy == "auto":
         strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
     if strategy not in SPLITS:
@@ -111,132 +87,15 @@ def make_folds(
         InputError: the corpus cannot be divided so; it says what is missing.
     """
     if strategy.endswith(".csv"):
-        return read_folds(strategy, corpus)
+        return _read_checked(strategy, corpus)
     if strategy in ("column", "auto") and any(utterance.split or utterance.fold for utterance in corpus.utterances):
         num_folds = max(1, len({utterance.fold for utterance in corpus.utterances}))
     return [split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed) for fold in range(num_folds)]
 
 
-def find_leak(corpus: Corpus, split: Split) -> dict[str, int]:
-    """Counts the test part's speakers, sentences and sessions, and how many of them the training part has too."""
-    leak = {}
-    for name in GROUPS:
-        seen, tested = (groups_of(corpus, part, name) for part in (split.train, split.test))
-        leak[f"test_{_plural(name)}"] = len(tested)
-        leak[f"test_{_plural(name)}_in_training"] = len(tested & seen)
-    return leak
-
-
-def describe_leak(leak: Mapping[str, int]) -> str:
-    """Says in words how much of the test part the training part has seen.
-
-    >>> describe_leak({"test_speakers": 4, "test_speakers_in_training": 3})
-    '3 of 4 test speakers also occur in training'
-    """
-    kinds = [_plural(name) for name in GROUPS if leak.get(f"test_{_plural(name)}")]
-    found = (
-        f"{leak[f'test_{kind}_in_training']} of {leak[f'test_{kind}']} test {kind} also occur in training"
-        for kind in kinds
-    )
-    return "; ".join(found) or "the manifest names neither speakers nor texts"
-
-
-def describe_split(corpus: Corpus, split: Split) -> str:
-    """Says what a split guarantees, found by looking at its parts: what is kept apart, what is shared, what lacks."""
-    said = []
-    for name in GROUPS:
-        train, validation, test = (groups_of(corpus, part, name) for part in split.parts().values())
-        if not test:
-            continue
-        shared = {"training": len(test & train), "validation": len(test & validation)}
-        if not any(shared.values()):
-            said.append(f"no test {_singular(name)} occurs in training or validation")
-        else:
-            where = " and ".join(f"{count} in {part}" for part, count in shared.items())
-            said.append(f"of {len(test)} test {_plural(name)}, {where}")
-        if train & validation and not any(shared.values()):
-            said.append(f"validation shares {len(train & validation)} of its {_plural(name)} with training")
-    for part in ("validation", "test"):
-        has = {corpus.utterances[i].emotion for i in split.parts()[part]}
-        lacking = [label for label, count in corpus.counts().items() if count and label not in has]
-        if has and lacking:
-            said.append(f"the {part} part has no {', no '.join(lacking)}")
-    untested = sorted({u.corpus for u in corpus.utterances} - {corpus.utterances[i].corpus for i in split.test})
-    if split.test and untested:
-        said.append(f"not tested: {', '.join(untested)}")
-    left_out = len(corpus) - sum(len(part) for part in split.parts().values())
-    if left_out:
-        said.append(f"{left_out} utterances are in no part, since they would join parts")
-    return "; ".join(said) or "the manifest names neither speakers nor texts: what the parts share is not known"
-
-
-def groups_of(corpus: Corpus, positions: Iterable[int], name: str) -> set[tuple[str, str]]:
-    """Returns the speakers, sessions or scripts of some utterances, each with its corpus; unknown ones are left out."""
-    found = ((corpus.utterances[i].corpus, GROUPS[name](corpus.utterances[i])) for i in positions)
-    return {(of, group) for of, group in found if group}
-
-
-def write_folds(path: str | Path, corpus: Corpus, folds: Mapping[str, Split]) -> None:
-    """Writes which utterance is in which part: one row an utterance, one column a fold; empty where it is in none.
-
-    Args:
-        path: of the CSV file.
-        corpus: that is divided.
-        folds: name of the column → parts.
-    """
-    parts = [{i: name for name, part in fold.parts().items() for i in part} for fold in folds.values()]
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow((*_ABOUT, *folds))
-        for i, u in enumerate(corpus.utterances):
-            audio = "" if u.audio is None else u.audio.name
-            about = (u.manifest.name, u.row, u.corpus, audio, u.emotion, u.speaker, u.sentence)
-            writer.writerow((*about, *(part.get(i, "") for part in parts)))
-
-
-def read_folds(path: str | Path, corpus: Corpus, check: bool = True) -> list[Split]:
-    """Reads what ``write_folds`` wrote.
-
-    Args:
-        path: of the file.
-        corpus: that it is about; it may have more.
-        check: whether every fold must have a training and a validation part of the corpus.
-
-    Raises:
-        InputError: the file cannot be read, or is not of this corpus; it names file and row.
-    """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected a folds.csv") from error
-    header = [str(column) for column in (rows[0] if rows else ())]
-    columns = header[len(_ABOUT) :]
-    if tuple(header[: len(_ABOUT)]) != _ABOUT or not columns:
-        raise InputError(f"{path}: expected the columns {', '.join(_ABOUT)} and one for each fold, got {header}")
-    known = {(row["corpus"], row["row"]): (number, row) for number, row in enumerate(rows, start=2)}
-    places: list[dict[str, list[int]]] = [defaultdict(list) for _ in columns]
-    for i, utterance in enumerate(corpus.utterances):
-        audio = "" if utterance.audio is None else utterance.audio.name
-        number, row = known.get((utterance.corpus, str(utterance.row)), (0, {}))
-        if (row.get("audio"), row.get("emotion")) != (audio, utterance.emotion):
-            where = f"{path}, row {number}" if number else str(path)
-            raise InputError(
-                f"{where}: does not fit {utterance.where} ({audio or utterance.text!r}, {utterance.emotion}); "
-                "these folds were made of other manifests"
-            )
-        for column, parts in zip(columns, places, strict=True):
-            if row[column] not in (*PARTS, ""):
-                raise InputError(
-                    f"{path}, row {number}: expected {', '.join(PARTS)} or nothing in {column}, got {row[column]!r}"
-                )
-            parts[row[column]].append(i)
-    folds = [
-        Split(tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]), strategy=path.name)
-        for parts in places
-    ]
-    for fold in folds if check else ():
+def _read_checked(path: str, corpus: Corpus) -> list[Split]:
+    folds = read_folds(path, corpus)
+    for fold in folds:
         _check_parts(corpus, fold)
     return folds
 
@@ -245,14 +104,6 @@ def _chosen(folds: Sequence[Split], fold: int, where: str) -> Split:
     if not fold < len(folds):
         raise InputError(f"{where}: expected a fold from 0 to {len(folds) - 1}, got {fold}")
     return folds[fold]
-
-
-def _plural(name: str) -> str:
-    return f"{_singular(name)}s"
-
-
-def _singular(name: str) -> str:
-    return "sentence" if name == "script" else name
 
 
 def _ascending(positions: np.ndarray) -> tuple[int, ...]:
@@ -336,7 +187,7 @@ def _groups(corpus: Corpus, positions: Iterable[int], name: str) -> list[str]:
         if not GROUPS[name](corpus.utterances[i]):
             columns = "'script' or 'text'" if name == "script" else f"'{name}'"
             raise InputError(
-                f"{corpus.utterances[i].where}: has no {_singular(name)}; fill in the column {columns}, "
+                f"{corpus.utterances[i].where}: has no {singular(name)}; fill in the column {columns}, "
                 "or split at random (--split random)"
             )
     return [f"{corpus.utterances[i].corpus}/{GROUPS[name](corpus.utterances[i])}" for i in positions]
@@ -349,7 +200,7 @@ def _group_folds(corpus: Corpus, name: str, num_folds: int) -> np.ndarray:
     groups = np.array(_groups(corpus, range(len(corpus)), name))
     if len(set(groups)) < num_folds:
         raise InputError(
-            f"{corpus.title}: has {len(set(groups))} {_plural(name)}, expected at least {num_folds} to keep them apart "
+            f"{corpus.title}: has {len(set(groups))} {plural(name)}, expected at least {num_folds} to keep them apart "
             f"in {num_folds} folds; lower --num-folds (to 2 at least) or split at random (--split random)"
         )
     folds = np.full(len(corpus), -1)

@@ -3,14 +3,15 @@
 import csv
 import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from pathosnet.emotions import ALIASES, PAPER_EMOTIONS
 from pathosnet.errors import InputError
+from pathosnet.files import file_written_aside, read_csv
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """A corpus that was converted keeps its names, but for the suffix."""
@@ -186,21 +187,15 @@ def write_manifest(path: str | Path, utterances: Sequence[ImportedUtterance]) ->
     """
     path = Path(path)
     columns = [name for name in COLUMNS if any(getattr(utterance, name) for utterance in utterances)]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with file_written_aside(path, overwrite=True) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         folder = path.parent.resolve()
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=folder) as aside:
-            with (Path(aside) / path.name).open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(columns)
-                for utterance in utterances:
-                    row = {name: getattr(utterance, name) for name in columns}
-                    if utterance.audio is not None:
-                        row["audio"] = _relative(utterance.audio, folder)
-                    writer.writerow(row.values())
-            os.replace(Path(aside) / path.name, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another file") from error
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for utterance in utterances:
+            row = {name: getattr(utterance, name) for name in columns}
+            if utterance.audio is not None:
+                row["audio"] = _relative(utterance.audio, folder)
+            writer.writerow(row.values())
 
 
 def audio_files(folder: Path) -> list[Path]:
@@ -244,7 +239,7 @@ def find_recording(stem: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_table(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
+def read_corpus_table(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
     """Reads a corpus' own table.
 
     Args:
@@ -255,18 +250,14 @@ def read_table(path: Path, columns: Iterable[str], delimiter: str = ",") -> list
     Raises:
         InputError: it cannot be read, or lacks a column.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, restval="")
-            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table in UTF-8 ({error})") from error
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(columns)}, got {', '.join(reader.fieldnames or ()) or 'none'}"
-        )
-    return rows
+    filled = [cells for cells in read_csv(path, "a table", delimiter, strict=False) if cells]
+    header = filled[0] if filled else []
+    if any(column not in header for column in columns):
+        raise InputError(f"{path}: expected the columns {', '.join(columns)}, got {', '.join(header) or 'none'}")
+    return [
+        {name: cell.strip() for name, cell in zip_longest(header, cells[: len(header)], fillvalue="") if name}
+        for cells in filled[1:]
+    ]
 
 
 def normal_emotion(spelling: str, label: Mapping[str, str] | None = None) -> str:

@@ -1,6 +1,5 @@
 """A corpus as a CSV file: one row an utterance."""
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pathosnet.emotions import ALIASES, check_labels, normalise_label
 from pathosnet.errors import InputError
+from pathosnet.files import read_csv
 
 OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
@@ -142,15 +142,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     Raises:
         InputError: the file cannot be read, or is no table with these columns.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = list(csv.reader(file, strict=True))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}: is not a valid CSV file ({error})") from error
+    table = read_csv(path)
     if not table:
         raise InputError(f"{path}: is empty; expected a header with the columns audio, emotion and, if known, text")
     header = [column.strip().lower() for column in table[0]]

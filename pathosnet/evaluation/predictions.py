@@ -9,6 +9,7 @@ import numpy as np
 
 from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
+from pathosnet.files import read_csv
 
 ABOUT = ("manifest", "row", "audio", "text", "speaker", "session", "script", "language", "corpus")
 COLUMNS = ("seed", "fold", *ABOUT, "emotion", "predicted")
@@ -79,12 +80,7 @@ class Predictions:
         Raises:
             InputError: the file is missing, damaged or another.
         """
-        path = Path(path)
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                table = list(csv.reader(file, strict=True))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read ({error}); expected a predictions.csv") from error
+        table = read_csv(path, "a predictions.csv")
         header = table[0] if table else []
         labels = tuple(header[len(COLUMNS) :])
         if tuple(header[: len(COLUMNS)]) != COLUMNS or len(labels) < 2 or len(table) < 2:

@@ -6,7 +6,8 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from pathosnet.corpora import Corpus, Split, Utterance, make_folds, split_corpus
-from pathosnet.corpora.folds import describe_leak, describe_split, groups_of, read_folds, write_folds
+from pathosnet.corpora.leaks import describe_leak, describe_split, groups_of
+from pathosnet.corpora.splits import read_folds, write_folds
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -465,6 +466,15 @@ def test_unknown_part_in_a_file_of_folds(tmp_path):
     write_folds(path, corpus, {"fold0": split_corpus(corpus, "random")})
     path.write_text(path.read_text().replace(",train", ",training", 1))
     with pytest.raises(InputError, match=r"row \d+: expected train, validation, test or nothing in fold0, got 'train"):
+        read_folds(path, corpus)
+
+
+def test_row_of_a_file_of_folds_that_was_cut_off(tmp_path):
+    corpus = crossed()
+    path = tmp_path / "folds.csv"
+    write_folds(path, corpus, {"fold0": split_corpus(corpus, "random")})
+    path.write_text(path.read_text().rstrip().rpartition(",")[0])
+    with pytest.raises(InputError, match=rf"folds.csv, row {len(corpus) + 1}: expected 8 cells, got 7"):
         read_folds(path, corpus)
 
 

@@ -9,7 +9,7 @@ import pytest
 from making import read_rows, touch, write_iemocap, write_meld, write_tone
 
 from pathosnet.corpora import read_manifest
-from pathosnet.corpora.importing import ImportOptions, import_corpus, read_table
+from pathosnet.corpora.importing import ImportOptions, import_corpus, read_corpus_table
 from pathosnet.corpora.known import IMPORTERS, find_importer
 from pathosnet.corpora.known.patterns import compile_pattern
 from pathosnet.emotions import ALIASES
@@ -651,8 +651,8 @@ def test_manifests_are_what_training_reads(folder):
 
 def test_table_in_another_encoding(folder):
     (folder / "t.csv").write_bytes("a,b\nè,x\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"t\.csv: cannot be read as a table in UTF-8"):
-        read_table(folder / "t.csv", ["a"])
+    with pytest.raises(InputError, match=r"t\.csv: is not UTF-8 text \(.*\); save it as CSV in UTF-8"):
+        read_corpus_table(folder / "t.csv", ["a"])
 
 
 @pytest.mark.parametrize("name", ["emovo", "ravdess"])

@@ -14,7 +14,7 @@ from pathosnet.corpora.importing import (
     ImportOptions,
     Notes,
     named_files,
-    read_table,
+    read_corpus_table,
     visible_files,
 )
 from pathosnet.errors import InputError
@@ -65,7 +65,7 @@ def _speakers_of(path: Path) -> dict[str, str]:
     if not all(found):
         raise InputError(f"{path}: expected a column called file and one called speaker, got {', '.join(header)}")
     file, speaker = found
-    return {Path(row[file]).stem: row[speaker] for row in read_table(path, found, delimiter)}
+    return {Path(row[file]).stem: row[speaker] for row in read_corpus_table(path, found, delimiter)}
 
 
 IMPORTER = CorpusImporter(

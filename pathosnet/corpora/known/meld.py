@@ -14,7 +14,7 @@ from pathosnet.corpora.importing import (
     ImportOptions,
     Notes,
     find_recording,
-    read_table,
+    read_corpus_table,
 )
 from pathosnet.errors import InputError
 
@@ -42,7 +42,7 @@ def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[Import
         if part not in there:
             notes.say(f"{table.name} is not there")
             continue
-        for row in read_table(table, COLUMNS):
+        for row in read_corpus_table(table, COLUMNS):
             audio = None
             if clips:
                 name = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"

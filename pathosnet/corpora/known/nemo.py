@@ -10,7 +10,7 @@ from pathosnet.corpora.importing import (
     Notes,
     audio_files,
     find_recording,
-    read_table,
+    read_corpus_table,
 )
 
 COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
@@ -19,7 +19,7 @@ COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
     if not (folder / "data.tsv").is_file():
         return
-    rows = read_table(folder / "data.tsv", COLUMNS, delimiter="\t")
+    rows = read_corpus_table(folder / "data.tsv", COLUMNS, delimiter="\t")
     listed = {Path(row["file_id"]).stem for row in rows}
     for sample in audio_files(folder / "samples"):
         if sample.stem not in listed:
