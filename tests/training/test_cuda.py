@@ -4,7 +4,11 @@ import torch
 from making import make_corpus, random_thin_resnet34, random_vggish, read_rows, save_weights, tiny_config, tone
 
 from pathosnet import PathosNet
+from pathosnet.corpora import read_manifest
+from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.experiment import train
+from pathosnet.extraction import extract_all
+from pathosnet.extractors import GhostVLADExtractor, VGGishExtractor
 
 pytestmark = [
     pytest.mark.cuda,
@@ -52,3 +56,21 @@ def test_training_on_a_gpu_gives_a_model_that_predicts_the_same_on_both_devices(
     assert np.abs(on_gpu - on_cpu).max() <= 1e-4
     alone = [model.predict(wave, text, sample_rate=16_000) for wave, text in zip(WAVES, TEXTS, strict=True)]
     assert np.abs(np.array([list(p.probabilities.values()) for p in alone]) - on_gpu).max() <= 1e-5
+
+
+@pytest.mark.usefixtures("_full_float32")
+@pytest.mark.parametrize("part", ["features", "frozen"])
+def test_features_from_a_gpu_are_those_of_the_cpu(tmp_path, part):
+    corpus = read_manifest(make_corpus(tmp_path, per_class=2, seconds=(0.9, 2.0)), PAPER_EMOTIONS)
+    extractors = {"vggish": VGGishExtractor(random_vggish()), "ghostvlad": GhostVLADExtractor(random_thin_resnet34())}
+    here, there = (
+        extract_all(corpus.utterances, extractors, part, progress=False, device=torch.device(name))
+        for name in ("cpu", "cuda")
+    )
+    assert all(value.device.type == "cpu" for e in extractors.values() for value in e.state_dict().values())
+    for name in extractors:
+        for ours, theirs in zip(here[name], there[name], strict=True):
+            assert theirs.device.type == "cpu"
+            assert ours.shape == theirs.shape
+            if len(ours):
+                assert float((ours - theirs).norm() / ours.norm()) <= 1e-4
