@@ -146,7 +146,7 @@ class GhostVLAD(nn.Module):
         """
         assignment = torch.softmax(scores, dim=1)[:, : self.num_clusters]
         # Σ_t a(t)·(x(t) − c) = Σ_t a(t)·x(t) − c·Σ_t a(t)
-        weighted = assignment @ features.transpose(1, 2)  # (batch, clusters, features)
+        weighted = torch.bmm(assignment, features.transpose(1, 2))  # (batch, clusters, features)
         residuals = weighted - assignment.sum(dim=2, keepdim=True) * self.centers[: self.num_clusters]
         return l2_normalize(residuals).flatten(1)
 

@@ -18,6 +18,7 @@ from pathosnet.cli import (
     cross_validate,
     demo,
     evaluate,
+    export,
     features,
     finetune,
     predict,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, ModuleType] = {
     "tune": tune,
     "robustness": robustness,
     "transcribe": transcribe,
+    "export": export,
     "features": features,
     "weights": weights,
 }

@@ -1,0 +1,382 @@
+"""A model as graphs that run without this library: ONNX, or PyTorch's exported programs.
+
+One graph goes from feature sequences to probabilities; one for every acoustic feature goes from a waveform to its
+sequence. A JSON file says how they fit together. Removing silence and looking words up stay outside.
+"""
+
+import copy
+import importlib
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config as fx_config
+from torch.overrides import TorchFunctionMode
+
+from pathosnet import __version__
+from pathosnet.errors import InputError
+from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
+from pathosnet.features import log_mel, silence, spectrogram
+from pathosnet.files import file_written_aside, read_json, write_json
+from pathosnet.models import TEXT, Branch, Classified, Inputs
+from pathosnet.recognizer import PathosNet
+
+SUFFIXES = (".onnx", ".pt2")
+TOLERANCE = 1e-4
+Graph = Callable[..., np.ndarray]
+"""Takes arrays, by the names of the graph's inputs; returns its output."""
+
+
+class ExportedNetwork(nn.Module):
+    """Padded feature sequences and their lengths → calibrated probabilities.
+
+    Args:
+        network: the branches under their classifier.
+        calibration_temperature: divides the logits.
+    """
+
+    def __init__(self, network: Classified, calibration_temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.calibration_temperature = calibration_temperature
+        pools = 1 + max(len(branch.blocks) for branch in network.modules() if isinstance(branch, Branch))
+        self.step = 2**pools
+
+    def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
+        """Classifies a batch.
+
+        Args:
+            features: name → ``(batch, time, features)``; time may be 0.
+            lengths: name → ``(batch,)`` int64; 0 where there is nothing.
+
+        Returns:
+            ``(batch, classes)``.
+        """
+        padded, masks = {}, {}
+        for name, frames in features.items():
+            # To a multiple of what pooling divides by, and never down to one frame, which tracing takes for a constant.
+            time = (frames.shape[1] // self.step + 2) * self.step
+            padded[name] = nn.functional.pad(frames, (0, 0, 0, time - frames.shape[1]))
+            masks[name] = torch.arange(time, device=frames.device) < lengths[name].unsqueeze(1)
+        with _TraceablePooling():
+            logits = self.network.classify(Inputs(padded, masks))
+        return torch.softmax(logits.float() / self.calibration_temperature, dim=1)
+
+
+class _TraceablePooling(TorchFunctionMode):
+    """Puts the maximum of pairs in the place of ``max_pool1d``, which fixes the length that it is traced with."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is nn.functional.max_pool1d or func is torch.max_pool1d:
+            return torch.maximum(args[0][:, :, ::2], args[0][:, :, 1::2])
+        return func(*args, **(kwargs or {}))
+
+
+class ExportedExtractor(nn.Module):
+    """Waveform → feature sequence; its Fourier transform is a convolution, which every runtime has.
+
+    Args:
+        extractor: whose features; silence has to be removed before.
+    """
+
+    bands: Tensor
+    waves: Tensor
+
+    def __init__(self, extractor: AcousticExtractor) -> None:
+        super().__init__()
+        self.backbone = extractor.backbone
+        self.register_buffer("bands", log_mel.mel_matrix().float())
+        self.register_buffer("waves", _windowed_waves())
+        self.centred = isinstance(extractor, GhostVLADExtractor)
+        self.stft_hop = log_mel.HOP_SAMPLES
+        if isinstance(extractor, GhostVLADExtractor):
+            self.stft_hop = int(extractor.windowing["stft_hop"])
+            self.length, self.hop = (int(extractor.windowing[key]) for key in ("window_frames", "hop_frames"))
+        elif isinstance(extractor, VGGishExtractor):
+            self.length = self.hop = log_mel.EXAMPLE_FRAMES
+        else:
+            assert isinstance(extractor, LogMelExtractor)
+            self.length = self.hop = extractor.stack
+
+    @property
+    def min_samples(self) -> int:
+        """What a waveform needs for one vector."""
+        return max(1, (self.length - 1) * self.stft_hop + (0 if self.centred else log_mel.WINDOW_SAMPLES))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """``(samples,)`` at 16 kHz, at least ``min_samples`` → ``(time, feature_dim)``."""
+        padding = log_mel.WINDOW_SAMPLES // 2 if self.centred else 0
+        parts = nn.functional.conv1d(waveform[None, None], self.waves, stride=self.stft_hop, padding=padding)[0]
+        real, imaginary = parts.T.chunk(2, dim=1)
+        magnitudes = (real.square() + imaginary.square()).sqrt()  # (frames, 257)
+        if self.centred:
+            deviation, mean = torch.std_mean(magnitudes, dim=1, correction=0, keepdim=True)
+            frames = (magnitudes - mean) / (deviation + spectrogram.EPSILON)
+        else:
+            frames = torch.log(magnitudes @ self.bands + log_mel.LOG_OFFSET)
+        count = (frames.shape[0] - self.length) // self.hop + 1
+        starts = torch.arange(count, device=frames.device) * self.hop
+        windows = frames[starts.unsqueeze(1) + torch.arange(self.length, device=frames.device)]
+        if self.backbone is None:
+            return windows.flatten(1)
+        features: Tensor = self.backbone(windows.transpose(1, 2) if self.centred else windows)
+        return features
+
+
+def _windowed_waves() -> Tensor:
+    """Returns a Hann window times cosines, then sines, ``(2 · 257, 1, 400)``."""
+    samples = torch.arange(log_mel.WINDOW_SAMPLES, dtype=torch.float64)
+    bins = torch.arange(spectrogram.NUM_BINS, dtype=torch.float64).unsqueeze(1)
+    angles = 2 * math.pi / log_mel.FFT_SAMPLES * bins * samples
+    window = torch.hann_window(log_mel.WINDOW_SAMPLES, periodic=True, dtype=torch.float64)
+    return torch.cat([angles.cos() * window, angles.sin() * window]).unsqueeze(1).float()
+
+
+@dataclass(frozen=True)
+class _Traceable:
+    """A module with what tracing it needs."""
+
+    module: nn.Module
+    examples: tuple[Any, ...]
+    dynamic: tuple[Any, ...]
+    inputs: list[str]
+    output: str
+
+    def trace(self) -> ExportedProgram:
+        # With gradients on, backbones run their layers whole and as they are. Oblivious: else a size of at least two in
+        # the example, of windows for instance, must be so in every call.
+        with torch.enable_grad(), fx_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            return torch.export.export(self.module, self.examples, dynamic_shapes=self.dynamic, strict=False)
+
+    def write(self, path: Path, suffix: str) -> None:
+        program = self.trace()
+        if suffix == ".onnx":
+            found = torch.onnx.export(
+                program, dynamo=True, input_names=self.inputs, output_names=[self.output], verbose=False
+            )
+            assert found is not None
+            found.save(path, external_data=False)
+        else:
+            with path.open("wb") as file:
+                torch.export.save(program, file)
+
+
+def export(model: PathosNet, out: str | Path, overwrite: bool = False) -> list[Path]:
+    """Writes a model as graphs and a description.
+
+    Backbones are computed in float32, whatever the model's ``precision``.
+
+    Args:
+        model: stays as it is.
+        out: the network's file, ``….onnx`` or ``….pt2``. Beside it come a file for every acoustic feature,
+            ``….vggish.onnx``, and ``….onnx.json``.
+        overwrite: replace files that are there.
+
+    Returns:
+        The files: the network's, the features', the description.
+
+    Raises:
+        InputError: another ending, the packages for ONNX are missing, or a file is there.
+    """
+    out = Path(out)
+    if out.suffix not in SUFFIXES:
+        raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    if out.suffix == ".onnx":
+        _require("onnx", "onnxscript")
+    files = {name: out.with_suffix(f".{name}{out.suffix}") for name in model.acoustic}
+    extractors = {name: ExportedExtractor(extractor) for name, extractor in model.extractors.items()}
+    graphs = {out: _traceable_network(model)}
+    graphs |= {files[name]: _traceable_extractor(extractor) for name, extractor in extractors.items()}
+    description = _description_path(out)
+    with ExitStack() as stack:
+        aside = {path: stack.enter_context(file_written_aside(path, overwrite)) for path in (description, *graphs)}
+        with _quiet():
+            for path, graph in graphs.items():
+                graph.write(aside[path], out.suffix)
+        write_json(aside[description], _describe(model, out, files, extractors))
+    return [*graphs, description]
+
+
+def check(model: PathosNet, out: str | Path) -> dict[str, float]:
+    """Runs exported graphs beside the model, on noise of several lengths and batches of several sizes.
+
+    Args:
+        model: what was exported.
+        out: as in ``export``.
+
+    Returns:
+        Name of a file → the largest difference; of features, relative to the largest feature if that exceeds 1.
+
+    Raises:
+        InputError: a file is missing or is no graph, or onnxruntime is not installed.
+    """
+    out = Path(out)
+    description = read_json(_description_path(out))
+    generator = torch.Generator().manual_seed(0)
+    run = _load(out)
+    worst = {out.name: max(_network_differences(model, run, generator))}
+    for name, about in description["acoustic"].items():
+        run = _load(out.parent / about["file"])
+        differences = _feature_differences(model.extractors[name], run, about["min_samples"], model.device, generator)
+        worst[about["file"]] = max(differences)
+    return worst
+
+
+def _description_path(out: Path) -> Path:
+    return out.with_name(f"{out.name}.json")
+
+
+def _network_differences(model: PathosNet, run: Graph, generator: torch.Generator) -> Iterator[float]:
+    dims = model.network.input_dims
+    for batch in (1, 3, 7):
+        for time in (0, 1, 2, 5, 8, 33):
+            lengths = {name: torch.randint(0, time + 1, (batch,), generator=generator) for name in dims}
+            sequences = [
+                {name: torch.randn(int(lengths[name][i]), dim, generator=generator) for name, dim in dims.items()}
+                for i in range(batch)
+            ]
+            expected = model.probabilities([{k: v.to(model.device) for k, v in one.items()} for one in sequences])
+            arrays: dict[str, np.ndarray] = {}
+            for name, dim in dims.items():
+                arrays[name] = np.ones((batch, time, dim), np.float32)  # padding may be anything
+                for i, one in enumerate(sequences):
+                    arrays[name][i, : len(one[name])] = one[name].numpy()
+            arrays |= {f"{name}_length": length.numpy() for name, length in lengths.items()}
+            yield float(np.abs(run(**arrays) - expected.numpy()).max())
+
+
+def _feature_differences(
+    extractor: AcousticExtractor, run: Graph, min_samples: int, device: torch.device, generator: torch.Generator
+) -> Iterator[float]:
+    for samples in (min_samples, min_samples + 1, 3 * min_samples + 77, 40_001 + min_samples):
+        waveform = 0.1 * torch.randn(samples, generator=generator)
+        windows = _without_silence_removal(extractor, waveform.to(device))
+        # With gradients on, as in the graph: in float32.
+        with torch.enable_grad():
+            expected = windows if extractor.backbone is None else extractor.backbone(windows)
+        expected = expected.detach().cpu()
+        found = torch.from_numpy(run(waveform=waveform.numpy()))
+        yield float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+
+
+def _without_silence_removal(extractor: AcousticExtractor, waveform: Tensor) -> Tensor:
+    if isinstance(extractor, GhostVLADExtractor):
+        options: Any = {**extractor.windowing, "silence_removal": False}
+        return spectrogram.spectrogram_windows(waveform, **options)
+    return extractor.front_end(waveform)
+
+
+def _load(path: Path) -> Graph:
+    if path.suffix == ".onnx":
+        (onnxruntime,) = _require("onnxruntime")
+        try:
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's own classes, of no common kind
+            raise InputError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]})") from error
+        return lambda **arrays: session.run(None, arrays)[0]
+    try:
+        with _quiet(), path.open("rb") as file:
+            module = torch.export.load(file).module()
+    except (OSError, RuntimeError, ValueError, BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as an exported program ({str(error).splitlines()[0]})") from error
+
+    def run(**arrays: np.ndarray) -> np.ndarray:
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if "waveform" in tensors:
+            return module(tensors["waveform"]).detach().numpy()
+        features = {name: value for name, value in tensors.items() if value.ndim == 3}
+        return module(features, {name: tensors[f"{name}_length"] for name in features}).detach().numpy()
+
+    return run
+
+
+def _traceable_network(model: PathosNet) -> _Traceable:
+    dims = model.network.input_dims
+    # Sizes that no other axis has.
+    features = {name: torch.zeros(3, 20 + i, dim) for i, (name, dim) in enumerate(dims.items())}
+    lengths = {name: torch.full((3,), 2) for name in dims}
+    dynamic = (
+        {name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in dims},
+        {name: {0: Dim.DYNAMIC} for name in dims},
+    )
+    module = ExportedNetwork(model.network, model.calibration_temperature)
+    return _Traceable(
+        _copied(module), (features, lengths), dynamic, [*dims, *(f"{name}_length" for name in dims)], "probabilities"
+    )
+
+
+def _traceable_extractor(extractor: ExportedExtractor) -> _Traceable:
+    waveform = torch.zeros(3 * extractor.min_samples + 4321)
+    return _Traceable(_copied(extractor), (waveform,), ({0: Dim.DYNAMIC},), ["waveform"], "features")
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).cpu().eval().requires_grad_(False)
+
+
+def _describe(
+    model: PathosNet, out: Path, files: Mapping[str, Path], extractors: Mapping[str, ExportedExtractor]
+) -> dict[str, Any]:
+    acoustic = {}
+    for name, extractor in model.extractors.items():
+        config = extractor.config()
+        removal = None
+        if config.get("silence_removal"):
+            removal = {
+                "top_db": config["top_db"],
+                "frame_samples": silence.FRAME_SAMPLES,
+                "hop_samples": silence.HOP_SAMPLES,
+            }
+        acoustic[name] = {
+            "file": files[name].name,
+            "inputs": {"waveform": ["samples"]},
+            "outputs": {"features": ["time", extractor.feature_dim]},
+            "min_samples": extractors[name].min_samples,
+            "silence_removal": removal,
+            "front_end": config,
+        }
+    dims = model.network.input_dims
+    sequences = {name: ["batch", f"{name}_time", dim] for name, dim in dims.items()}
+    return {
+        "pathosnet_version": __version__,
+        "labels": list(model.labels),
+        "sample_rate": log_mel.SAMPLE_RATE,
+        "calibration_temperature": model.calibration_temperature,
+        "network": {
+            "file": out.name,
+            "inputs": sequences | {f"{name}_length": ["batch"] for name in dims},
+            "outputs": {"probabilities": ["batch", len(model.labels)]},
+        },
+        "acoustic": acoustic,
+        "text": {"dim": dims[TEXT]} if TEXT in dims else None,
+    }
+
+
+def _require(*names: str) -> list[Any]:
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as error:
+        raise InputError(f"ONNX needs the package {error.name}; pip install 'pathosnet[onnx]'") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what tracing says about itself from people who cannot change it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
