@@ -281,7 +281,7 @@ def predict(runs: int) -> None:
                 VGGish=lambda: options["vggish"](examples),
                 Thin_ResNet_34=lambda: options["ghostvlad"](windows),
                 text=lambda: model.text and model.text.embed(text),
-                emotion_network=lambda: model.probabilities(features),
+                emotion_network=lambda: model.outputs(features),
             )
     medians = {name: median(w for w, _ in found) for name, found in times.items() if name != "product"}
     total = medians.pop("whole")

@@ -21,7 +21,7 @@ from torch import Tensor
 from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.corpora import Corpus, Split
 from pathosnet.evaluation import measure
-from pathosnet.experiment import PreparedCorpus, classify, prepare, read_corpus, train, train_fold
+from pathosnet.experiment import PreparedCorpus, compute_outputs, prepare, read_corpus, train, train_fold
 from pathosnet.finetuning import finetune_fold
 
 SIZES = (5, 10, 20, 40)
@@ -63,17 +63,17 @@ def main() -> None:
         logs = Path(folder) / "logs"
         ways: dict[str, Callable[[Split, int], Tensor | None]] = {
             "from nothing": lambda split, seed: (
-                train_fold(prepared, split, replace(config, seed=seed), logs).probabilities
+                train_fold(prepared, split, replace(config, seed=seed), logs).outputs
             ),
             "from nothing, the rate of fine-tuning": lambda split, seed: (
-                train_fold(prepared, split, replace(tuning, seed=seed), logs).probabilities
+                train_fold(prepared, split, replace(tuning, seed=seed), logs).outputs
             ),
-            "the beginning, not tuned": lambda split, _: classify(begun.model, prepared.table, split.test),
+            "the beginning, not tuned": lambda split, _: compute_outputs(begun.model, prepared.table, split.test),
             **{
                 f"fine-tuned: {part}": lambda split, seed, part=part: (
                     finetune_fold(  # type: ignore[misc]
                         begun.model, prepared, split, replace(tuning, seed=seed), part, logs
-                    ).probabilities
+                    ).outputs
                 )
                 for part in ("classifier", "branches")
             },

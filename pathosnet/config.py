@@ -41,6 +41,15 @@ POSITIVE = (
     "augmented_copies",
 )
 SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "column")
+CLASSES_ONLY = {
+    "label": (),
+    "drop_labels": (),
+    "class_weights": "none",
+    "label_smoothing": 0.0,
+    "sampling": "natural",
+}
+"""Options without a meaning where numbers are estimated, and their values that ask for nothing."""
+PRESET_HINT = "For numbers there is --preset dimensions"
 AUGMENTATIONS = ("masks", "words", "speed", "noise", "gain")
 
 
@@ -54,6 +63,9 @@ class TrainConfig:
     """A corpus' own spelling of an emotion, SPELLING=EMOTION; may be repeated."""
     drop_labels: Names = Names()
     """Spellings whose rows are left out."""
+    targets: Names = Names()
+    """Columns of numbers to estimate instead of emotions, such as valence,activation,dominance; the loss is then
+    1 − the concordance correlation coefficient."""
 
     acoustic: Names = Names(("logmel",))
     """Acoustic features: logmel, vggish, ghostvlad, one that a plug-in registers, or none. Several make an ensemble,
@@ -123,8 +135,8 @@ class TrainConfig:
     """At most so many epochs for each stage."""
     patience: int = 20
     """Stop a stage after so many epochs without improvement; the paper does not give it."""
-    early_stopping_metric: Literal["loss", "accuracy", "uar"] = "loss"
-    """What improvement means, on the validation part."""
+    early_stopping_metric: Literal["loss", "accuracy", "uar", "ccc"] = "loss"
+    """What improvement means, on the validation part; ccc is for targets, accuracy and uar are for emotions."""
     batch_size: int = 32
     """Utterances in a batch; the paper does not give it."""
     learning_rate: float = 1e-3
@@ -181,7 +193,7 @@ class TrainConfig:
     """Show progress bars."""
 
     def __post_init__(self) -> None:
-        for name in ("labels", "drop_labels", "acoustic", "augmentation"):
+        for name in ("labels", "drop_labels", "targets", "acoustic", "augmentation"):
             object.__setattr__(self, name, Names.parse(getattr(self, name)))
         for name in ("label", "text", "text_map"):
             object.__setattr__(self, name, Values.parse(getattr(self, name)))
@@ -246,6 +258,23 @@ class TrainConfig:
             raise InputError(f"validation_fraction: expected a number between 0 and 1, got {self.validation_fraction}")
         if self.modality_dropout > 0 and not (self.acoustic and self.text):
             raise InputError("modality_dropout: expected acoustic and text features, got only one of them")
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        if not self.targets:
+            if self.early_stopping_metric == "ccc":
+                raise InputError("early_stopping_metric: ccc is for --targets; expected loss, accuracy or uar")
+            return
+        if len(set(self.targets)) != len(self.targets):
+            raise InputError(f"targets: expected each column once, got {','.join(self.targets)}")
+        if self.early_stopping_metric in ("accuracy", "uar"):
+            raise InputError(
+                f"early_stopping_metric: {self.early_stopping_metric} is for emotions; with targets expected loss or "
+                f"ccc. {PRESET_HINT}"
+            )
+        for name, without in CLASSES_ONLY.items():
+            if getattr(self, name) != without:
+                raise InputError(f"{name}: is for emotions; with targets expected {without or 'none'}. {PRESET_HINT}")
 
 
 def parse_pairs(values: tuple[str, ...], option: str) -> dict[str, str]:

@@ -124,8 +124,8 @@ def extract_features(
         sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
     if text is not None:
         sequences[TEXT] = _embed_texts(utterances, text, shown, device, store)
-    targets = torch.tensor([corpus.labels.index(corpus.utterances[i].emotion) for i in positions])
-    return FeatureTable(sequences, targets)
+    targets = torch.from_numpy(corpus.truth(positions))
+    return FeatureTable(sequences, targets.float() if corpus.dimensional else targets)
 
 
 def _embed_texts(

@@ -22,10 +22,13 @@ from filelock import FileLock, Timeout
 from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
 from pathosnet.corpora.leaks import describe_leak, describe_split, find_leak
+from pathosnet.corpora.manifest import corpus_title
 from pathosnet.corpora.splits import write_folds
 from pathosnet.corpus_features import fill_store, is_main_process
 from pathosnet.errors import InputError
-from pathosnet.evaluation import Predictions
+from pathosnet.evaluation import Estimates, Predictions
+from pathosnet.evaluation.dimension_results import to_text as dimensions_to_text
+from pathosnet.evaluation.dimension_results import write_dimension_evaluation
 from pathosnet.evaluation.results import Experiment, write_evaluation
 from pathosnet.evaluation.tables import to_text
 from pathosnet.experiment import (
@@ -35,6 +38,7 @@ from pathosnet.experiment import (
     describe_run,
     prepare,
     read_corpus,
+    to_table,
     train_fold,
     versions,
     write_results,
@@ -70,7 +74,7 @@ class CrossValidation:
     """A finished cross-validation."""
 
     folder: Path
-    predictions: Predictions
+    predictions: Predictions | Estimates
     """Of all folds and seeds."""
     table: str
     """The paper's Table 2, for a person."""
@@ -227,8 +231,8 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     started = time.time()
     run = train_fold(prepared, split, config, aside / "logs", checkpoints=aside / CHECKPOINTS)
     seconds = time.time() - started
-    assert run.probabilities is not None
-    predictions = Predictions.of(prepared.corpus, split.test, run.probabilities.numpy(), config.seed, config.fold)
+    assert run.outputs is not None
+    predictions = to_table(prepared.corpus, split.test, run.outputs, config)
     if not is_main_process():
         return ""
     metrics = write_results(aside, predictions)
@@ -301,7 +305,11 @@ def _summarise(
     command: str | None,
 ) -> CrossValidation:
     folders = [_fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))]
-    predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders)
+    predictions: Predictions | Estimates
+    if corpus.dimensional:
+        predictions = Estimates.join(Estimates.read(folder / PREDICTIONS_FILE) for folder in folders)
+    else:
+        predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders)
     if not is_main_process():
         return CrossValidation(out, predictions, "", "")
     for folder in folders:
@@ -318,7 +326,7 @@ def _summarise(
     leaks = [describe_leak(find_leak(corpus, split)) for split in splits]
     experiment = Experiment(
         predictions=predictions,
-        counts=count_classes(corpus),
+        counts={} if corpus.dimensional else count_classes(corpus),
         guarantees=[describe_split(corpus, split) for split in splits],
         leaks=leaks,
         histories=histories,
@@ -327,16 +335,20 @@ def _summarise(
         command=command or "",
         temperatures=temperatures,
     )
-    results = write_evaluation(out, experiment)
-    return CrossValidation(out, predictions, to_text(results.rows), _mean_leak(corpus, splits))
+    if corpus.dimensional:
+        table = dimensions_to_text(write_dimension_evaluation(out, experiment))
+    else:
+        table = to_text(write_evaluation(out, experiment).rows)
+    return CrossValidation(out, predictions, table, _mean_leak(corpus, splits))
 
 
 def count_classes(corpus: Corpus) -> dict[str, dict[str, int]]:
     """Counts the utterances of each class, by corpus and language."""
     counts: dict[str, dict[str, int]] = {}
     for utterance in corpus.utterances:
-        name = f"{utterance.corpus} ({utterance.language})" if utterance.language else utterance.corpus
-        counts.setdefault(name, dict.fromkeys(corpus.labels, 0))[utterance.emotion] += 1
+        counts.setdefault(corpus_title(utterance.corpus, utterance.language), dict.fromkeys(corpus.labels, 0))[
+            utterance.emotion
+        ] += 1
     return counts
 
 

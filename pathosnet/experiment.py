@@ -32,7 +32,16 @@ from pathosnet.corpus_features import (
     open_store,
 )
 from pathosnet.errors import InputError
-from pathosnet.evaluation import Metrics, Predictions, measure, plot_confusion_matrix
+from pathosnet.evaluation import (
+    DimensionMetrics,
+    Estimates,
+    Metrics,
+    Predictions,
+    measure,
+    measure_dimensions,
+    plot_confusion_matrix,
+    plot_estimates,
+)
 from pathosnet.evaluation.calibration import Calibration, change_temperature, fit_temperature, measure_reliability
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import TextEmbedder
@@ -41,12 +50,14 @@ from pathosnet.model_card import facts_of_training
 from pathosnet.recognizer import PathosNet
 from pathosnet.saved_model import CONFIG_FILE
 from pathosnet.training import FeatureTable, StageResult, train_stages
+from pathosnet.training.target_scale import TargetScale
 
 RUN_FILE = "run.json"
 SPLIT_FILE = "split.csv"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
 CONFUSION_FILE = "confusion_matrix.png"
+ESTIMATES_FILE = "estimates.png"
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Run:
     folder: Path
     model: PathosNet
     split: Split
-    metrics: Metrics | None
+    metrics: Metrics | DimensionMetrics | None
     """On the test part; None if there is none."""
     leak: dict[str, int]
     """How many of the test part's speakers and texts also occur in the training part."""
@@ -79,8 +90,8 @@ class FoldRun:
 
     model: PathosNet
     stages: list[StageResult]
-    probabilities: Tensor | None
-    """Of the test part, ``(utterances, classes)``; None if there is none."""
+    outputs: Tensor | None
+    """Probabilities or estimates of the test part, ``(utterances, labels)``; None if there is none."""
     calibration: Calibration | None = None
 
 
@@ -141,11 +152,18 @@ def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainCo
     Raises:
         InputError: a file or a row cannot be used, or there is nothing to learn from.
     """
-    labels = parse_pairs(config.label, "--label")
-    corpus = read_manifest(corpus_paths, config.labels, labels, config.drop_labels, needs_audio=bool(config.acoustic))
+    corpus = read_labelled(corpus_paths, config, bool(config.acoustic))
     if not config.acoustic and not any(utterance.text for utterance in corpus.utterances):
         raise InputError(f"{corpus.title}: has no texts to learn from; fill in the column 'text', or use the audio")
     return corpus
+
+
+def read_labelled(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig, needs_audio: bool) -> Corpus:
+    """Reads manifests with the emotions, or with the numbers, that the options name."""
+    if config.targets:
+        return read_manifest(corpus_paths, config.targets, needs_audio=needs_audio, dimensional=True)
+    spellings = parse_pairs(config.label, "--label")
+    return read_manifest(corpus_paths, config.labels, spellings, config.drop_labels, needs_audio)
 
 
 def train_fold(
@@ -170,8 +188,9 @@ def train_fold(
     """
     corpus, text = prepared.corpus, prepared.text
     extractors = copy.deepcopy(prepared.extractors)  # the second stage changes their backbones
+    table, scale = standardised(prepared, split)
     trained = train_stages(
-        prepared.table,
+        table,
         split,
         len(corpus.labels),
         extractors,
@@ -182,14 +201,25 @@ def train_fold(
         checkpoints,
         callbacks,
     )
-    model = PathosNet(trained.model, extractors, text, corpus.labels)
+    if scale is not None:
+        scale.put_into(trained.model.classifier)
+    model = PathosNet(trained.model, extractors, text, corpus.labels, dimensional=corpus.dimensional)
     return predict_test_part(model, trained.table, split, config, trained.stages)
+
+
+def standardised(prepared: PreparedCorpus, split: Split) -> tuple[FeatureTable, TargetScale | None]:
+    """Gives numbers to estimate the training part's standard deviation as unit; classes stay as they are."""
+    if not prepared.corpus.dimensional:
+        return prepared.table, None
+    targets = prepared.table.targets
+    scale = TargetScale.of(targets[list(split.train)], prepared.corpus.labels)
+    return prepared.table.with_targets(scale.standardised(targets)), scale
 
 
 def predict_test_part(
     model: PathosNet, table: FeatureTable, split: Split, config: TrainConfig, stages: list[StageResult]
 ) -> FoldRun:
-    """Calibrates a model on the validation part, and predicts the test part.
+    """Calibrates a model on the validation part, unless it estimates numbers, and predicts the test part.
 
     Args:
         model: gets its calibration temperature.
@@ -198,10 +228,10 @@ def predict_test_part(
         config: the options.
         stages: how the training went.
     """
-    validated = classify(model, table, split.validation).numpy()
-    tested = classify(model, table, split.test).numpy() if split.test else None
-    if config.calibration == NONE:
+    tested = compute_outputs(model, table, split.test).numpy() if split.test else None
+    if config.calibration == NONE or model.dimensional:
         return FoldRun(model, stages, None if tested is None else torch.from_numpy(tested))
+    validated = compute_outputs(model, table, split.validation).numpy()
     targets = table.targets.numpy()
     truth = targets[list(split.validation)]
     model.calibration_temperature = temperature = fit_temperature(truth, validated)
@@ -213,7 +243,7 @@ def predict_test_part(
 
     test_errors = None if tested is None else errors(targets[list(split.test)], tested)
     calibration = Calibration(temperature, errors(truth, validated), test_errors)
-    return FoldRun(model, stages, classify(model, table, split.test) if split.test else None, calibration)
+    return FoldRun(model, stages, compute_outputs(model, table, split.test) if split.test else None, calibration)
 
 
 def train(
@@ -227,7 +257,8 @@ def train(
 
     The folder holds the model (``config.json``, ``model.safetensors``, ``text/``, the card ``README.md``), ``run.json``
     (configuration, versions, stages), ``split.csv``, ``logs/``, and of the test part ``metrics.json``,
-    ``predictions.csv`` and ``confusion_matrix.png``. It appears when the run has ended; one that fails leaves nothing.
+    ``predictions.csv`` and ``confusion_matrix.png`` (``estimates.png`` of numbers). It appears when the run has ended;
+    one that fails leaves nothing.
 
     Args:
         corpus_path: one manifest or several, see ``read_manifest``.
@@ -258,7 +289,7 @@ def write_run(
     run: FoldRun,
     seconds: float,
     origin: Mapping[str, Any] | None = None,
-) -> Metrics | None:
+) -> Metrics | DimensionMetrics | None:
     """Writes all that is known about a run into an existing folder, and returns the metrics of the test part.
 
     Args:
@@ -271,9 +302,8 @@ def write_run(
         origin: of a model that was fine-tuned.
     """
     metrics = None
-    if run.probabilities is not None:
-        values = run.probabilities.numpy()
-        metrics = write_results(folder, Predictions.of(corpus, split.test, values, config.seed, config.fold))
+    if run.outputs is not None:
+        metrics = write_results(folder, to_table(corpus, split.test, run.outputs, config))
     leak = find_leak(corpus, split)
     facts = facts_of_training(corpus, split, config, leak, asdict(metrics) if metrics else None)
     if origin:
@@ -318,6 +348,12 @@ def describe_run(
     }
 
 
+def to_table(corpus: Corpus, positions: Sequence[int], outputs: Tensor, config: TrainConfig) -> Predictions | Estimates:
+    """Makes a table of what a model said of utterances; see ``Predictions.of``."""
+    kind = Estimates if corpus.dimensional else Predictions
+    return kind.of(corpus, positions, outputs.numpy(), config.seed, config.fold)
+
+
 def evaluate(
     run: str | Path,
     corpus_path: str | Path,
@@ -327,7 +363,8 @@ def evaluate(
     use_audio: bool = True,
     use_text: bool = True,
     progress: bool = True,
-) -> tuple[Metrics, str]:
+    plot: str | Path | None = None,
+) -> tuple[Metrics | DimensionMetrics, str]:
     """Measures a saved model on a labelled corpus.
 
     Args:
@@ -340,6 +377,7 @@ def evaluate(
         use_audio: False takes the voice away.
         use_text: False takes the text away.
         progress: show a progress bar.
+        plot: a picture to draw: the confusion matrix, or estimates over the truth.
 
     Returns:
         The metrics, and a line that says what was measured.
@@ -352,7 +390,8 @@ def evaluate(
     use_text = use_text and model.text is not None
     if not (use_audio or use_text):
         raise InputError(f"{run}: nothing is left that this model reads; leave it its audio or its text")
-    corpus = read_manifest(corpus_path, model.labels, parse_pairs(tuple(label), "--label"), drop_labels, use_audio)
+    spellings = parse_pairs(tuple(label), "--label")
+    corpus = read_manifest(corpus_path, model.labels, spellings, drop_labels, use_audio, model.dimensional)
     positions, what = choose_part(Path(run), corpus, part)
     table = extract_features(
         corpus,
@@ -361,7 +400,10 @@ def evaluate(
         progress,
         positions,
     )
-    return measure(table.targets.tolist(), classify(model, table, range(len(table))).numpy(), model.labels), what
+    said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), TrainConfig())
+    if plot is not None:
+        plot_table(said, plot)
+    return measure_table(said), what
 
 
 def output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
@@ -375,8 +417,8 @@ def _discarded_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:
-    """Returns probabilities, ``(utterances, classes)``; inputs that the table lacks count as missing."""
+def compute_outputs(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:
+    """Returns probabilities or estimates, ``(utterances, labels)``; inputs that the table lacks count as missing."""
     dims = model.network.input_dims
     batches = []
     for start in range(0, len(positions), batch_size):
@@ -385,7 +427,7 @@ def classify(model: PathosNet, table: FeatureTable, positions: Sequence[int], ba
             {name: table.sequences[name][i] if name in table.sequences else torch.zeros(0, dims[name]) for name in dims}
             for i in rows
         ]
-        batches.append(model.probabilities(features))
+        batches.append(model.outputs(features))
     return torch.cat(batches)
 
 
@@ -425,13 +467,29 @@ def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], st
     return positions, f"the {part} part of {corpus.title}, {len(positions)} of {len(corpus)} utterances"
 
 
-def write_results(folder: Path, predictions: Predictions) -> Metrics:
-    """Writes predictions, metrics and the confusion matrix into an existing folder."""
-    metrics = measure(predictions.truth, predictions.probabilities, predictions.labels)
+def measure_table(table: Predictions | Estimates) -> Metrics | DimensionMetrics:
+    """Returns the figures of what a model said."""
+    measured = measure_dimensions if isinstance(table, Estimates) else measure
+    return measured(table.truth, table.outputs, table.labels)
+
+
+def write_results(folder: Path, table: Predictions | Estimates) -> Metrics | DimensionMetrics:
+    """Writes what a model said, its figures and a picture of them into an existing folder."""
+    metrics = measure_table(table)
     write_json(folder / METRICS_FILE, asdict(metrics))
-    plot_confusion_matrix(metrics.confusion, predictions.labels, folder / CONFUSION_FILE)
-    predictions.write(folder / PREDICTIONS_FILE)
+    picture = ESTIMATES_FILE if isinstance(table, Estimates) else CONFUSION_FILE
+    plot_table(table, folder / picture)
+    table.write(folder / PREDICTIONS_FILE)
     return metrics
+
+
+def plot_table(table: Predictions | Estimates, path: str | Path) -> None:
+    """Draws the confusion matrix of classes, or estimates over the truth."""
+    metrics = measure_table(table)
+    if isinstance(metrics, Metrics):
+        plot_confusion_matrix(metrics.confusion, table.labels, path)
+    else:
+        plot_estimates(table.truth, table.outputs, table.labels, path)
 
 
 def versions() -> dict[str, str]:

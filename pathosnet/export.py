@@ -38,17 +38,19 @@ Graph = Callable[..., np.ndarray]
 
 
 class ExportedNetwork(nn.Module):
-    """Padded feature sequences and their lengths → calibrated probabilities.
+    """Padded feature sequences and their lengths → calibrated probabilities, or estimates of dimensions.
 
     Args:
         network: the branches under their classifier.
         calibration_temperature: divides the logits.
+        dimensional: the network estimates dimensions.
     """
 
-    def __init__(self, network: Classified, calibration_temperature: float) -> None:
+    def __init__(self, network: Classified, calibration_temperature: float, dimensional: bool = False) -> None:
         super().__init__()
         self.network = network
         self.calibration_temperature = calibration_temperature
+        self.dimensional = dimensional
         pools = 1 + max(len(branch.blocks) for branch in network.modules() if isinstance(branch, Branch))
         self.step = 2**pools
 
@@ -60,7 +62,7 @@ class ExportedNetwork(nn.Module):
             lengths: name → ``(batch,)`` int64; 0 where there is nothing.
 
         Returns:
-            ``(batch, classes)``.
+            ``(batch, labels)``.
         """
         padded, masks = {}, {}
         for name, frames in features.items():
@@ -70,6 +72,8 @@ class ExportedNetwork(nn.Module):
             masks[name] = torch.arange(time, device=frames.device) < lengths[name].unsqueeze(1)
         with _TraceablePooling():
             logits = self.network.classify(Inputs(padded, masks))
+        if self.dimensional:
+            return logits.float()
         return torch.softmax(logits.float() / self.calibration_temperature, dim=1)
 
 
@@ -245,7 +249,7 @@ def _network_differences(model: PathosNet, run: Graph, generator: torch.Generato
                 {name: torch.randn(int(lengths[name][i]), dim, generator=generator) for name, dim in dims.items()}
                 for i in range(batch)
             ]
-            expected = model.probabilities([{k: v.to(model.device) for k, v in one.items()} for one in sequences])
+            expected = model.outputs([{k: v.to(model.device) for k, v in one.items()} for one in sequences])
             arrays: dict[str, np.ndarray] = {}
             for name, dim in dims.items():
                 arrays[name] = np.ones((batch, time, dim), np.float32)  # padding may be anything
@@ -309,10 +313,13 @@ def _traceable_network(model: PathosNet) -> _Traceable:
         {name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in dims},
         {name: {0: Dim.DYNAMIC} for name in dims},
     )
-    module = ExportedNetwork(model.network, model.calibration_temperature)
-    return _Traceable(
-        _copied(module), (features, lengths), dynamic, [*dims, *(f"{name}_length" for name in dims)], "probabilities"
-    )
+    module = ExportedNetwork(model.network, model.calibration_temperature, model.dimensional)
+    inputs = [*dims, *(f"{name}_length" for name in dims)]
+    return _Traceable(_copied(module), (features, lengths), dynamic, inputs, _output_of(model))
+
+
+def _output_of(model: PathosNet) -> str:
+    return "estimates" if model.dimensional else "probabilities"
 
 
 def _traceable_extractor(extractor: ExportedExtractor) -> _Traceable:
@@ -355,7 +362,7 @@ def _describe(
         "network": {
             "file": out.name,
             "inputs": sequences | {f"{name}_length": ["batch"] for name in dims},
-            "outputs": {"probabilities": ["batch", len(model.labels)]},
+            "outputs": {_output_of(model): ["batch", len(model.labels)]},
         },
         "acoustic": acoustic,
         "text": {"dim": dims[TEXT]} if TEXT in dims else None,

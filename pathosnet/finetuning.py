@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger
 
-from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig, parse_pairs
-from pathosnet.corpora import Split, read_manifest, split_corpus
+from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
+from pathosnet.corpora import Split, split_corpus
 from pathosnet.corpora.leaks import find_leak
 from pathosnet.errors import InputError
 from pathosnet.experiment import (
@@ -21,6 +22,8 @@ from pathosnet.experiment import (
     output_folder,
     predict_test_part,
     prepare_with,
+    read_labelled,
+    standardised,
     write_run,
 )
 from pathosnet.extractors import AcousticExtractor
@@ -66,10 +69,7 @@ def finetune(
     origin = "a model in memory" if isinstance(model, PathosNet) else _name_of(model)
     model = model if isinstance(model, PathosNet) else PathosNet.from_pretrained(model)
     _check(model, config, train)
-    labels = parse_pairs(config.label, "--label")
-    corpus = read_manifest(
-        corpus_path, config.labels, labels, config.drop_labels, needs_audio=bool(len(model.acoustic))
-    )
+    corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
     if not len(model.acoustic) and not any(utterance.text for utterance in corpus.utterances):
         raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
@@ -102,11 +102,16 @@ def finetune_fold(
         logs: folder for the logger.
         logger: any Lightning logger instead of the configured one.
     """
-    corpus, extractors, table = prepared.corpus, prepared.extractors, prepared.table
+    corpus, extractors = prepared.corpus, prepared.extractors
+    table, scale = standardised(prepared, split)
     pl.seed_everything(config.seed, verbose=False)
     network = copy.deepcopy(model.network).cpu()
-    if corpus.labels != model.labels:
-        network.replace_classifier(model.labels, corpus.labels)
+    if (corpus.labels, corpus.dimensional) != (model.labels, model.dimensional):
+        stay = model.labels if corpus.dimensional == model.dimensional else ()
+        network.replace_classifier(stay, corpus.labels)
+    if scale is not None:
+        kept = [name in model.labels for name in corpus.labels] if model.dimensional else False
+        scale.take_out_of(network.classifier, torch.tensor(kept))
     optimisation = make_optimisation(config, table.targets[list(split.train)], len(corpus.labels))
     trainer = StageTrainer(config, logs, logger)
     module: EmotionModule
@@ -124,7 +129,11 @@ def finetune_fold(
         for name in _backbones(extractors):
             table = table.with_versions(name, tuned_features(extractors[name], name, seen))
     network.requires_grad_(True)
-    tuned = PathosNet(network.eval(), extractors, model.text, corpus.labels, facts=model.facts)
+    if scale is not None:
+        scale.put_into(network.classifier)
+    tuned = PathosNet(
+        network.eval(), extractors, model.text, corpus.labels, facts=model.facts, dimensional=corpus.dimensional
+    )
     return predict_test_part(tuned, table, split, config, trainer.results)
 
 

@@ -24,6 +24,13 @@ METRICS = {
     "recall": "recall, weighted",
     "f1": "F1, weighted",
     "auc": "AUC, weighted",
+    "mean_ccc": "mean concordance correlation coefficient",
+}
+METRICS_BY_LABEL = {
+    "recalls": "recall",
+    "ccc": "concordance correlation coefficient",
+    "pearson": "Pearson correlation coefficient",
+    "rmse": "root mean squared error",
 }
 
 
@@ -34,7 +41,8 @@ class CorpusFacts:
     Args:
         name: as the manifest has it.
         languages: codes.
-        counts: label → utterances, all parts together.
+        counts: emotion → utterances, all parts together; empty where numbers were estimated.
+        utterances: how many.
         source: who publishes it; empty if that is not known.
         licence: as the publisher states it; empty if that is not known.
     """
@@ -42,6 +50,7 @@ class CorpusFacts:
     name: str
     languages: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    utterances: int = 0
     source: str = ""
     licence: str = ""
 
@@ -99,6 +108,7 @@ def _corpora_of(values: Sequence[Mapping[str, Any]]) -> tuple[CorpusFacts, ...]:
             str(one["name"]),
             tuple(map(str, one["languages"])),
             {str(label): int(count) for label, count in dict(one["counts"]).items()},
+            int(one["utterances"]),
             str(one["source"]),
             str(one["licence"]),
         )
@@ -134,7 +144,8 @@ def _facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
     return CorpusFacts(
         name,
         tuple(languages),
-        {label: counts[label] for label in corpus.labels},
+        {} if corpus.dimensional else {label: counts[label] for label in corpus.labels},
+        len(utterances),
         importer.source if importer else "",
         importer.licence if importer else "",
     )
@@ -146,6 +157,7 @@ def write_card(
     backbones: Mapping[str, str],
     reads_text: bool,
     facts: Facts,
+    dimensional: bool = False,
     name: str = THIS_FOLDER,
     license: str = "other",
 ) -> None:
@@ -153,10 +165,11 @@ def write_card(
 
     Args:
         folder: the model's.
-        labels: of its outputs.
+        labels: of its outputs, emotions or dimensions.
         backbones: acoustic feature → the file of its pre-trained weights, or an empty string.
         reads_text: whether it has a text branch.
         facts: about its making.
+        dimensional: the labels are dimensions that it estimates.
         name: what ``from_pretrained`` is to be called with.
         license: of the weights, as the hub spells it.
     """
@@ -171,16 +184,20 @@ def write_card(
             "emotion-recognition",
             *(["multimodal"] if backbones and reads_text else []),
         ],
-        metrics=["accuracy", "recall", "f1"],
+        metrics=None if dimensional else ["accuracy", "recall", "f1"],
+    )
+    does = (
+        f"Estimates {', '.join(labels)} in speech as numbers."
+        if dimensional
+        else f"Tells {len(labels)} emotions in speech apart: {', '.join(labels)}."
     )
     title = "pathosnet model" if name == THIS_FOLDER else name
     read = (["recordings of speech"] if backbones else []) + (["transcripts"] if reads_text else [])
     sections = [
         f"---\n{header.to_yaml()}\n---",
-        f"# {title}\n\nTells {len(labels)} emotions in speech apart: {', '.join(labels)}.\n"
-        f"It reads {' and '.join(read)}. {NETWORKS}",
-        f"## How to use it\n\n{_snippet(name, bool(backbones), reads_text)}",
-        f"## What it was trained on\n\n{_data(facts, labels)}",
+        f"# {title}\n\n{does}\nIt reads {' and '.join(read)}. {NETWORKS}",
+        f"## How to use it\n\n{_snippet(name, bool(backbones), reads_text, dimensional)}",
+        f"## What it was trained on\n\n{_data(facts, () if dimensional else labels)}",
         f"## How it was tested\n\n{_test(facts)}",
         f"## What is in it\n\n{_parts(backbones, reads_text, facts)}",
         f"## Intended use\n\n{INTENDED_USE}",
@@ -211,15 +228,16 @@ LIMITS = """\
 - A voice is personal data. Record and process it with the speakers' consent."""
 
 
-def _snippet(name: str, reads_audio: bool, reads_text: bool) -> str:
+def _snippet(name: str, reads_audio: bool, reads_text: bool, dimensional: bool) -> str:
     given = ['"clip.wav"'] if reads_audio else []
     given += ['text="what is said"'] if reads_text else []
+    shown = "prediction.dimensions" if dimensional else "prediction.label, prediction.probabilities"
     hint = "  # or its name on the hub" if name == THIS_FOLDER else ""
     return (
         "```python\nfrom pathosnet import PathosNet\n\n"
         f'model = PathosNet.from_pretrained("{name}"){hint}\n'
         f"prediction = model.predict({', '.join(given)})\n"
-        "print(prediction.label, prediction.probabilities)\n```"
+        f"print({shown})\n```"
     )
 
 
@@ -232,17 +250,17 @@ def _data(facts: Facts, labels: Sequence[str]) -> str:
             corpus.name,
             ", ".join(corpus.languages) or UNKNOWN,
             *(corpus.counts.get(label, 0) for label in labels),
-            sum(corpus.counts.values()),
+            corpus.utterances,
             corpus.source or UNKNOWN,
             corpus.licence or UNKNOWN,
         )
         for corpus in facts.corpora
     ]
-    note = "Utterances per class, of all parts together."
+    note = f"Utterances{' per class' if labels else ''}, of all parts together."
     said = f"{_table(header, rows)}\n\n{note}"
     if facts.earlier:
         before = "; ".join(
-            f"{corpus.name} ({sum(corpus.counts.values())} utterances, {corpus.licence or f'licence {UNKNOWN}'})"
+            f"{corpus.name} ({corpus.utterances} utterances, {corpus.licence or f'licence {UNKNOWN}'})"
             for corpus in facts.earlier
         )
         said += f"\n\nIt was fine-tuned on these; before that it was trained on: {before}."
@@ -263,10 +281,11 @@ def _test(facts: Facts) -> str:
         said.append(f"Split, and what the test shared with the training: {UNKNOWN}.")
     if not facts.metrics:
         return "\n".join([*said, "", f"Results: {UNKNOWN}."])
-    rows = [(title, _figure(facts.metrics.get(key))) for key, title in METRICS.items()]
-    recalls = facts.metrics.get("recalls")
-    if isinstance(recalls, Mapping):
-        rows += [(f"recall of {label}", _figure(value)) for label, value in recalls.items()]
+    rows = [(title, _figure(facts.metrics[key])) for key, title in METRICS.items() if key in facts.metrics]
+    for key, title in METRICS_BY_LABEL.items():
+        of_label = facts.metrics.get(key)
+        if isinstance(of_label, Mapping):
+            rows += [(f"{title} of {label}", _figure(value)) for label, value in of_label.items()]
     utterances = facts.metrics.get("utterances", UNKNOWN)
     return "\n".join(
         [*said, "", f"On the {utterances} utterances of the test part:", "", _table(("metric", "value"), rows)]

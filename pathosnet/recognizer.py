@@ -1,7 +1,7 @@
 """PathosNet: recordings and transcripts in, emotions out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +36,23 @@ class Prediction:
     """What a recording expresses.
 
     ``label`` is the most probable emotion; ``probabilities`` sum to 1 over the labels; ``valence`` sums those of
-    positive and of negative emotions.
+    positive and of negative emotions. Of a model that estimates numbers these are empty, and ``dimensions`` has its
+    estimates by name, in the units that it was trained with.
     """
 
-    label: str
-    probabilities: dict[str, float]
-    valence: dict[str, float]
+    label: str = ""
+    probabilities: dict[str, float] = field(default_factory=dict)
+    valence: dict[str, float] = field(default_factory=dict)
+    dimensions: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What the model says of each of its labels: probabilities, or estimates."""
+        return self.dimensions or self.probabilities
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
-        return asdict(self)
+        """Returns the fields that are not empty as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 class PathosNet(ModelHubMixin, library_name="pathosnet"):
@@ -55,9 +62,10 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         network: branches under a classifier.
         acoustic: acoustic feature → its extractor, for every audio branch.
         text: word vectors, if there is a text branch.
-        labels: of the outputs, in order.
+        labels: of the outputs, in order: emotions, or dimensions.
         facts: what is known about its making.
         calibration_temperature: divides the logits; see ``pathosnet.evaluation.calibration``.
+        dimensional: the labels are dimensions, such as valence, of which numbers are estimated.
     """
 
     def __init__(
@@ -68,8 +76,10 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         labels: Sequence[str] = PAPER_EMOTIONS,
         facts: Facts | None = None,
         calibration_temperature: float = 1.0,
+        dimensional: bool = False,
     ) -> None:
-        check_labels(labels)
+        if not dimensional:
+            check_labels(labels)
         if len(labels) != network.num_classes:
             raise ValueError(f"expected {network.num_classes} labels, got {list(labels)}")
         dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
@@ -83,6 +93,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
         self.labels = tuple(labels)
         self.facts = facts or Facts()
         self.calibration_temperature = calibration_temperature
+        self.dimensional = dimensional
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -237,10 +248,11 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             self.facts,
             embed_weights,
             self.calibration_temperature,
+            self.dimensional,
         )
         sources = {name: getattr(extractor.backbone, "source", None) for name, extractor in acoustic.items()}
         backbones = {name: source.file if source else "" for name, source in sources.items()}
-        write_card(folder, self.labels, backbones, self.text is not None, self.facts, **card)
+        write_card(folder, self.labels, backbones, self.text is not None, self.facts, self.dimensional, **card)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:
         """Uploads the model to the hub, as ``save_pretrained`` writes it.
@@ -343,7 +355,7 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             rows = range(start, min(start + batch_size, len(audios)))
             waveforms = (_to_waveform(audios[i], sample_rate) for i in rows)
             features = self._features(waveforms, [texts[i] for i in rows], [languages[i] for i in rows])
-            predictions += [self.to_prediction(row) for row in self.probabilities(features)]
+            predictions += [self.to_prediction(row) for row in self.outputs(features)]
         return predictions
 
     def features(
@@ -401,14 +413,14 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             raise InputError(f"this model reads {kinds}: expected at least one of its inputs, got none")
 
     @torch.no_grad()
-    def probabilities(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """Classifies one batch of utterances.
+    def outputs(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Classifies one batch of utterances, or estimates their dimensions.
 
         Args:
             features: what ``features`` returned for each.
 
         Returns:
-            ``(utterances, classes)`` on the CPU.
+            Probabilities or estimates, ``(utterances, labels)`` on the CPU.
         """
         padded, lengths = {}, {}
         for name in self.network.input_dims:
@@ -416,11 +428,15 @@ class PathosNet(ModelHubMixin, library_name="pathosnet"):
             padded[name] = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
             lengths[name] = torch.tensor([len(sequence) for sequence in sequences], device=self.device)
         logits = self.network(lengths=lengths, **padded)
+        if self.dimensional:
+            return logits.float().cpu()
         return torch.softmax(logits.float() / self.calibration_temperature, dim=1).cpu()
 
-    def to_prediction(self, probabilities: Tensor) -> Prediction:
-        """Names the probabilities of one utterance, ``(classes,)``."""
-        named = dict(zip(self.labels, probabilities.tolist(), strict=True))
+    def to_prediction(self, outputs: Tensor) -> Prediction:
+        """Names the outputs of one utterance, ``(labels,)``."""
+        named = dict(zip(self.labels, outputs.tolist(), strict=True))
+        if self.dimensional:
+            return Prediction(dimensions=named)
         return Prediction(max(named, key=named.__getitem__), named, valence_of(named))
 
     @property

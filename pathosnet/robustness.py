@@ -18,7 +18,7 @@ from pathosnet.corpus_features import extract_features
 from pathosnet.errors import InputError
 from pathosnet.evaluation import measure, measure_word_errors
 from pathosnet.evaluation.plots import Panel, plot_panels
-from pathosnet.experiment import choose_part, classify, versions
+from pathosnet.experiment import choose_part, compute_outputs, versions
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import tokenize
 from pathosnet.files import write_json
@@ -169,7 +169,7 @@ class _Subject:
 
     def trial(self, seed: int, table: FeatureTable, reached: float | None = None) -> Trial:
         """Measures the model on features."""
-        probabilities = classify(self.model, table, range(len(table))).numpy()
+        probabilities = compute_outputs(self.model, table, range(len(table))).numpy()
         metrics = measure(table.targets.tolist(), probabilities, self.model.labels)
         return Trial(seed, reached, metrics.accuracy, metrics.uar)
 
@@ -248,6 +248,8 @@ def measure_robustness(
     """
     _check(wer, seeds)
     model = PathosNet.from_pretrained(run)
+    if model.dimensional:
+        raise InputError(f"{run}: estimates {', '.join(model.labels)}; robustness is measured of emotions")
     extractors: dict[str, AcousticExtractor] = dict(model.acoustic.items())  # type: ignore[arg-type]
     if not (wer or snr or telephone):
         wer = DEFAULT_WER if model.text is not None else ()

@@ -58,6 +58,7 @@ class LoadedModel(NamedTuple):
     labels: tuple[str, ...]
     facts: Facts
     calibration_temperature: float
+    dimensional: bool
 
 
 def save_model(
@@ -70,6 +71,7 @@ def save_model(
     facts: Facts,
     embed_weights: bool = True,
     calibration_temperature: float = 1.0,
+    dimensional: bool = False,
 ) -> None:
     """Writes a model into an existing folder.
 
@@ -91,6 +93,7 @@ def save_model(
             "format": FORMAT,
             "pathosnet_version": version,
             "labels": list(labels),
+            "dimensional": dimensional,
             "calibration_temperature": calibration_temperature,
             "network": network.config(),
             "acoustic": {name: extractor.config() for name, extractor in acoustic.items()},
@@ -133,8 +136,9 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
             outline = _make_parts(config)
-        labels = tuple(config["labels"])
-        check_labels(labels)
+        labels, dimensional = tuple(config["labels"]), config.get("dimensional", False) is True
+        if not dimensional:
+            check_labels(labels)
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
         temperature = float(config.get("calibration_temperature", 1.0))
         if not (math.isfinite(temperature) and temperature > 0):
@@ -159,7 +163,7 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
     for name, backbone in _backbones(parts.extractors).items():
         backbone.source = sources[name][0] if name in sources else None
     acoustic = {name: one.eval() for name, one in parts.extractors.items()}
-    return LoadedModel(parts.network.eval(), acoustic, text, labels, facts, temperature)
+    return LoadedModel(parts.network.eval(), acoustic, text, labels, facts, temperature, dimensional)
 
 
 def own_file(folder: Path, name: str) -> Path:

@@ -164,6 +164,7 @@ def test_ctrl_c_ends_the_workers_as_well(corpus_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which what runs in the background ignores
     )
     assert process.stdout.readline() == "0\n"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

@@ -12,7 +12,7 @@ from pathosnet.prediction.segmentation import Cutting
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
-    from pathosnet.recognizer import Prediction
+    from pathosnet.recognizer import PathosNet, Prediction
 
 HELP = "Recognise the emotions of recordings, or of one long recording over time."
 SOME_FAILED = 1
@@ -76,18 +76,18 @@ def _predict_inputs(options: Namespace) -> None:
     failed = 0
     with ExitStack() as stack:
         if options.out:
-            columns = _columns(inputs, model.labels)
+            columns = _columns(inputs, model)
             add = stack.enter_context(table_written(options.out, columns, options.overwrite))
         for one, answer in predict_inputs(model, inputs, options.workers):
             if isinstance(answer, InputError):
                 failed += 1
                 _say(f"error: {' '.join(str(answer).split())}", sys.stderr)
             if options.out:
-                add(_record(one, answer, Path(options.out)))
+                add(_record(one, answer, model, Path(options.out)))
             elif options.json:
-                _say(json.dumps(_record(one, answer), ensure_ascii=False), sys.stdout)
+                _say(json.dumps(_record(one, answer, model), ensure_ascii=False), sys.stdout)
             elif not isinstance(answer, InputError):
-                _say(f"{one.name}: {answer.label} ({_shares(answer.probabilities)})", sys.stdout)
+                _say(f"{one.name}: {_shown(answer)}", sys.stdout)
     if options.out and options.json:
         print(json.dumps({"out": options.out, "predicted": len(inputs) - failed, "failed": failed}))
     elif options.out:
@@ -96,21 +96,28 @@ def _predict_inputs(options: Namespace) -> None:
         sys.exit(SOME_FAILED)
 
 
-def _columns(inputs: "list[PredictionInput]", labels: tuple[str, ...]) -> list[str]:
+def _columns(inputs: "list[PredictionInput]", model: "PathosNet") -> list[str]:
     """Returns the output's columns: those that the inputs have, then the predictions."""
     known = dict.fromkeys(name for one in inputs for name in one.columns)
     audio = ["audio"] if any(one.audio for one in inputs) else []
-    return [*audio, *known, "label", *labels, "error"]
+    return [*audio, *known, *_answer_columns(model), "error"]
 
 
-def _record(one: "PredictionInput", answer: "Prediction | InputError", out: Path | None = None) -> dict[str, Any]:
+def _answer_columns(model: "PathosNet") -> list[str]:
+    return [*([] if model.dimensional else ["label"]), *model.labels]
+
+
+def _record(
+    one: "PredictionInput", answer: "Prediction | InputError", model: "PathosNet", out: Path | None = None
+) -> dict[str, Any]:
     """Returns a row of the output as JSON values; paths in a CSV file are relative to it."""
     from pathosnet.prediction.inputs import relative_audio
 
     is_csv = out is not None and out.suffix.lower() == ".csv"
     audio = relative_audio(one.audio, out.parent) if out and is_csv else one.audio and str(one.audio)
     if isinstance(answer, InputError):
-        found: dict[str, Any] = {"label": None, "error": " ".join(str(answer).split())}
+        found: dict[str, Any] = {"error": " ".join(str(answer).split())}
+        found |= {} if model.dimensional else {"label": None}
     else:
         found = answer.to_dict()
     return {"audio": audio, **found, **({"columns": dict(one.columns)} if one.columns else {})}
@@ -124,8 +131,12 @@ def _say(line: str, file: TextIO) -> None:
         print(line, file=file, flush=True)
 
 
-def _shares(shares: dict[str, float]) -> str:
-    return ", ".join(f"{label} {share:.2f}" for label, share in shares.items())
+def _shown(answer: "Prediction") -> str:
+    return f"{answer.label} ({_named(answer.probabilities)})" if answer.label else _named(answer.dimensions)
+
+
+def _named(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
 
 
 def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
@@ -152,7 +163,7 @@ def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
     segments = []
     with ExitStack() as stack:
         if options.timeline:
-            columns = [*COLUMNS, *model.labels, "text"]
+            columns = [*COLUMNS, *_answer_columns(model), "text"]
             add = stack.enter_context(table_written(options.timeline, columns, options.overwrite))
         for segment in predict_timeline(model, audio, cutting, options.transcript, options.language, progress=True):
             segments.append(segment)
@@ -164,5 +175,8 @@ def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
     if options.json:
         print(json.dumps({"audio": audio, **told}, ensure_ascii=False))
         return
-    shares = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items())
-    print(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shares} of it)")
+    if model.dimensional:
+        shown = f"means: {_named(told['means'])}"
+    else:
+        shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
+    print(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shown})")

@@ -56,7 +56,7 @@ def split_corpus(
         strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
     if strategy not in SPLITS:
         raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
-    if sum(count > 0 for count in corpus.counts().values()) < 2:
+    if not corpus.dimensional and sum(count > 0 for count in corpus.counts().values()) < 2:
         only = corpus.utterances[0].emotion
         raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
     if strategy == "column":
@@ -260,6 +260,11 @@ def _both_apart(corpus: Corpus, num_folds: int, fold: int, seed: int) -> tuple[n
 
 
 def _check_class_sizes(corpus: Corpus, num_folds: int) -> None:
+    if len(corpus) < num_folds:
+        raise InputError(
+            f"{corpus.title}: has {len(corpus)} utterances, expected at least {num_folds} for {num_folds} folds; add "
+            "some, or lower --num-folds"
+        )
     for label, count in corpus.counts().items():
         if 0 < count < num_folds:
             rows = _rows_of(corpus, label, range(len(corpus)))

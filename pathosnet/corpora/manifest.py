@@ -1,9 +1,13 @@
 """A corpus as a CSV file: one row an utterance."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pathosnet.emotions import ALIASES, check_labels, normalise_label
 from pathosnet.errors import InputError
@@ -18,8 +22,9 @@ class Utterance:
     """A labelled recording.
 
     ``audio`` is None where the row names no file, ``text`` is empty where there is no transcript; the other columns are
-    empty where the manifest has none, but for ``corpus``, which is then named after the file. ``row`` counts from 1,
-    which is the header, as spreadsheets do.
+    empty where the manifest has none, but for ``corpus``, which is then named after the file. Where numbers are
+    estimated, ``emotion`` is empty, elsewhere ``values``. ``row`` counts from 1, which is the header, as spreadsheets
+    do.
     """
 
     audio: Path | None
@@ -33,6 +38,8 @@ class Utterance:
     """Which sentence or scene it is, where several utterances share one."""
     split: str = ""
     fold: str = ""
+    values: tuple[float, ...] = ()
+    """Of the columns that are estimated."""
     row: int = 0
     manifest: Path = Path("corpus.csv")
 
@@ -48,21 +55,42 @@ class Utterance:
         return self.script or " ".join(letters.split())
 
 
+def corpus_title(corpus: str, language: str) -> str:
+    """Names a language of a corpus.
+
+    >>> corpus_title("emovo", "it")
+    'emovo (it)'
+    """
+    return f"{corpus} ({language})" if language else corpus
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """The utterances of one or several manifests and the labels that they are sorted into."""
+    """The utterances of one or several manifests, and what a model is to say of them."""
 
     paths: tuple[Path, ...]
     utterances: tuple[Utterance, ...]
     labels: tuple[str, ...]
+    """Emotions that they are sorted into, or dimensions that are estimated."""
+    dimensional: bool = False
+    """Whether the labels are dimensions, such as valence, with a number for each utterance."""
 
     def __len__(self) -> int:
         return len(self.utterances)
 
     def counts(self) -> dict[str, int]:
-        """Returns label → number of utterances, in the order of the labels."""
+        """Returns emotion → number of utterances, in the order of the labels; nothing for dimensions."""
+        if self.dimensional:
+            return {}
         counter = Counter(utterance.emotion for utterance in self.utterances)
         return {label: counter[label] for label in self.labels}
+
+    def truth(self, positions: Sequence[int]) -> np.ndarray:
+        """Returns the label numbers of utterances, ``(positions,)``, or their values, ``(positions, dimensions)``."""
+        chosen = [self.utterances[i] for i in positions]
+        if self.dimensional:
+            return np.array([utterance.values for utterance in chosen], dtype=float).reshape(-1, len(self.labels))
+        return np.array([self.labels.index(utterance.emotion) for utterance in chosen], dtype=np.int64)
 
     @property
     def title(self) -> str:
@@ -76,6 +104,7 @@ def read_manifest(
     label_map: Mapping[str, str] | None = None,
     drop_labels: Sequence[str] = (),
     needs_audio: bool = True,
+    dimensional: bool = False,
 ) -> Corpus:
     """Reads a corpus.
 
@@ -88,6 +117,7 @@ def read_manifest(
         label_map: the file's own spellings, ``{"ira": "anger"}``.
         drop_labels: spellings whose rows are left out.
         needs_audio: whether every row must name a file that is there.
+        dimensional: the labels are columns of numbers instead; the column ``emotion`` is then not read.
 
     Returns:
         The corpus, in the order of the files and rows.
@@ -100,21 +130,31 @@ def read_manifest(
         if sum(other.resolve() == path.resolve() for other in paths) > 1:
             raise InputError(f"{path}: expected each corpus once, got this one several times")
     dropped = {label.lower() for label in drop_labels}
+    columns = [*(["audio"] if needs_audio else []), *(labels if dimensional else ["emotion"])]
     tables = {}
     for path in paths:
-        table = read_table(path, ("audio", "emotion") if needs_audio else ("emotion",)).dicts()
-        tables[path] = [(number, row) for number, row in table if row["emotion"].lower() not in dropped]
+        table = read_table(path, columns).dicts()
+        tables[path] = [(number, row) for number, row in table if row.get("emotion", "").lower() not in dropped]
         if not tables[path]:
             raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
-    if tuple(labels) == (LABELS_OF_CORPUS,):
+    if tuple(labels) == (LABELS_OF_CORPUS,) and not dimensional:
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
-    check_labels(labels)
+    if not dimensional:
+        check_labels(labels)
+
+    def expressed(row: Mapping[str, str], where: str) -> dict[str, Any]:
+        if dimensional:
+            return {"emotion": "", "values": tuple(_to_number(row[name.lower()], name, where) for name in labels)}
+        if not row["emotion"]:
+            raise InputError(f"{where}: has no emotion; fill it in or remove the row")
+        return {"emotion": normalise_label(row["emotion"], labels, label_map, where)}
+
     utterances = tuple(
-        _to_utterance(path, number, row, labels, label_map, needs_audio)
+        _to_utterance(path, number, row, needs_audio, expressed)
         for path, table in tables.items()
         for number, row in table
     )
-    return Corpus(paths, utterances, tuple(labels))
+    return Corpus(paths, utterances, tuple(labels), dimensional)
 
 
 @dataclass(frozen=True)
@@ -147,7 +187,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
         raise InputError(f"{path}: is empty; expected a header with the columns audio, emotion and, if known, text")
     header = [column.strip().lower() for column in table[0]]
     for column in columns:
-        if column not in header:
+        if column.lower() not in header:
             hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
             raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
     named = [column for column in header if column]  # spreadsheets leave empty columns at the end
@@ -175,19 +215,25 @@ def _to_utterance(
     path: Path,
     number: int,
     row: Mapping[str, str],
-    labels: Sequence[str],
-    label_map: Mapping[str, str] | None,
     needs_audio: bool,
+    expressed: Callable[[Mapping[str, str], str], dict[str, Any]],
 ) -> Utterance:
     where = f"{path}, row {number}"
-    if not row["emotion"]:
-        raise InputError(f"{where}: has no emotion; fill it in or remove the row")
     audio = path.parent / row["audio"] if row.get("audio") else None
     if needs_audio and audio is None:
         raise InputError(f"{where}: names no audio file; fill it in, or train on text alone with --acoustic none")
     if needs_audio and audio is not None and not audio.is_file():
         raise InputError(f"{where}: no such audio file: {audio} (paths are relative to the CSV)")
-    emotion = normalise_label(row["emotion"], labels, label_map, where)
-    known = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
+    known: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
     known["corpus"] = known["corpus"] or (path.resolve().parent.name if path.stem == "manifest" else path.stem)
-    return Utterance(audio, emotion=emotion, row=number, manifest=path, **known)
+    return Utterance(audio, row=number, manifest=path, **known, **expressed(row, where))
+
+
+def _to_number(cell: str, name: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: expected a number as {name}, got {cell!r}; fill it in or remove the row")
+    return value

@@ -88,7 +88,8 @@ def read_folds(path: str | Path, corpus: Corpus) -> list[Split]:
     for i, utterance in enumerate(corpus.utterances):
         audio = "" if utterance.audio is None else utterance.audio.name
         number, row = known.get((utterance.corpus, str(utterance.row)), (0, {}))
-        if (row.get("audio"), row.get("emotion")) != (audio, utterance.emotion):
+        emotion = row.get("emotion") if corpus.dimensional else utterance.emotion
+        if (row.get("audio"), row.get("emotion")) != (audio, emotion):
             where = f"{path}, row {number}" if number else str(path)
             raise InputError(
                 f"{where}: does not fit {utterance.where} ({audio or utterance.text!r}, {utterance.emotion}); "

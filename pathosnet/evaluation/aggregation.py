@@ -6,6 +6,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
+from pathosnet.corpora.manifest import corpus_title
 from pathosnet.evaluation.metrics import Metrics, measure
 from pathosnet.evaluation.predictions import Predictions
 
@@ -58,9 +59,7 @@ def aggregate(predictions: Predictions) -> list[Row]:
         predictions: of all folds and seeds.
     """
     groups = predictions.groups("corpus", "language")
-    rows = [
-        _row(f"{corpus} ({language})" if language else corpus, group) for (corpus, language), group in groups.items()
-    ]
+    rows = [_row(corpus_title(*key), group) for key, group in groups.items()]
     return rows + ([_row(CUMULATIVE, predictions)] if len(groups) > 1 else [])
 
 

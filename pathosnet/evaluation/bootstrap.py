@@ -6,6 +6,7 @@ import numpy as np
 
 NUM_RESAMPLES = 1000
 LEVEL = 0.95
+SMALLEST = 1e-12  # of what is divided by
 
 
 def resample_counts(groups: Sequence[object], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -41,6 +42,26 @@ def bootstrap_figures(truth: np.ndarray, right: np.ndarray, counts: np.ndarray) 
     support = counts @ of_class
     with np.errstate(invalid="ignore"):
         return {"accuracy": hits.sum(axis=1) / support.sum(axis=1), "uar": np.nanmean(hits / support, axis=1)}
+
+
+def bootstrap_ccc(truth: np.ndarray, estimates: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Computes the concordance correlation of every resample.
+
+    Args:
+        truth: ``(utterances, dimensions)``.
+        estimates: of the same shape.
+        counts: see ``resample_counts``.
+
+    Returns:
+        ``(num_resamples, dimensions)``; 0 where nothing varies.
+    """
+    middle = truth.mean(axis=0, dtype=float)
+    x, y = estimates - middle, truth - middle  # so that sums of squares stay exact
+    total = counts.sum(axis=1, keepdims=True)
+    mx, my, xx, yy, xy = (counts @ values / total for values in (x, y, x * x, y * y, x * y))
+    spread = (xx - mx * mx) + (yy - my * my) + (mx - my) ** 2
+    covariance = xy - mx * my
+    return np.divide(2.0 * covariance, spread, out=np.zeros_like(spread), where=spread > SMALLEST)
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

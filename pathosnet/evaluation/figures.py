@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CURVES = (("loss", ("train_loss", "val_loss")), ("share", ("val_accuracy", "val_uar")))
+CURVES = (("loss", ("train_loss", "val_loss")), ("share", ("val_accuracy", "val_uar")), ("CCC", ("val_ccc",)))
+"""What is drawn over one axis, as far as it was kept."""
+LIMITS: Mapping[str, tuple[float | None, float | None]] = {"loss": (0.0, None), "share": (0.0, 1.0), "CCC": (None, 1.0)}
 PAGE_WIDTH = 13.0
 """Inches: about what the report's page holds without making the letters too small."""
 COLOURS = {
@@ -24,6 +26,7 @@ COLOURS = {
     "val_loss": ("tab:blue", "validation loss"),
     "val_accuracy": ("tab:orange", "validation accuracy"),
     "val_uar": ("tab:green", "validation UAR"),
+    "val_ccc": ("tab:green", "validation CCC, mean of the dimensions"),
 }
 
 
@@ -78,18 +81,20 @@ def plot_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
 
     width = min(3.4, max(2.1, 0.85 * PAGE_WIDTH / len(histories)))
     figure = _figure(width * len(histories) + 0.6, 4.8)
-    panels = figure.subplots(2, len(histories), squeeze=False, sharey="row", sharex="col")
+    known = next(iter(histories.values()))[0][0]
+    axes_of = [(kind, names) for kind, names in CURVES if names[-1] in known]
+    panels = figure.subplots(len(axes_of), len(histories), squeeze=False, sharey="row", sharex="col")
     for column, (stage, folds) in zip(panels.T, histories.items(), strict=True):
-        for axes, (kind, names) in zip(column, CURVES, strict=True):
+        for axes, (kind, names) in zip(column, axes_of, strict=True):
             for name in names:
                 _draw_curves(axes, name, [[epoch[name] for epoch in fold] for fold in folds])
             axes.grid(alpha=0.3)
             axes.tick_params(labelsize=8)
-            axes.set_ylim(*((0.0, 1.0) if kind == "share" else (0.0, None)))
+            axes.set_ylim(*LIMITS[kind])
         column[0].set_title(stage, fontsize=9)
         column[1].set_xlabel("epoch", fontsize=8)
         column[1].xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    for axes, (kind, _) in zip(panels[:, 0], CURVES, strict=True):
+    for axes, (kind, _) in zip(panels[:, 0], axes_of, strict=True):
         axes.set_ylabel(kind, fontsize=8)
     handles = [line for axes in panels[:, 0] for line in axes.get_legend_handles_labels()[0]]
     ncols = 2 if width * len(histories) < 6 else 4

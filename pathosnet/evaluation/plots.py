@@ -1,5 +1,6 @@
 """Pictures, without a display."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pathosnet.errors import InputError
+from pathosnet.evaluation.concordance import measure_dimensions
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
@@ -61,6 +63,42 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}")
     bar.set_label("share of the true class")
     figure.savefig(path, dpi=DPI)
+
+
+def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str], *paths: str | Path) -> None:
+    """Draws estimates over the truth, a panel for each dimension.
+
+    Args:
+        truth: ``(utterances, dimensions)``.
+        estimates: of the same shape.
+        names: of the dimensions.
+        *paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = math.ceil(len(names) / 4)
+    columns = math.ceil(len(names) / lines)
+    figure = Figure(figsize=(3.1 * columns + 0.4, 3.2 * lines + 0.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(lines, columns, squeeze=False)
+    metrics = measure_dimensions(truth, estimates, names)
+    opacity = min(0.7, max(0.08, 60 / len(truth)))
+    for axes, name, x, y in zip(panels.flat, names, truth.T, estimates.T, strict=False):
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        margin = 0.04 * (high - low)
+        ends = (low - margin, high + margin)
+        axes.plot(ends, ends, color="tab:gray", linestyle="--", linewidth=1)
+        axes.scatter(x, y, s=14, color="tab:blue", alpha=opacity, edgecolors="none")
+        axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="true", ylabel="estimated")
+        ccc = metrics.ccc[name]
+        title = f"{name}: CCC {'–' if ccc is None else f'{ccc:.3f}'}, RMSE {metrics.rmse[name]:.3g}"
+        axes.set_title(title, fontsize=9, parse_math=False)
+        axes.tick_params(labelsize=8)
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    for path in paths:
+        figure.savefig(path, dpi=DPI)
 
 
 def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:

@@ -11,7 +11,7 @@ from pathosnet.evaluation.aggregation import Row, aggregate
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.calibration import Reliability, change_temperature, measure_reliability
 from pathosnet.evaluation.figures import plot_confusions, plot_curves, plot_reliability
-from pathosnet.evaluation.predictions import Predictions
+from pathosnet.evaluation.predictions import Estimates, Predictions
 from pathosnet.evaluation.report import write_report
 from pathosnet.evaluation.tables import to_csv, to_latex, to_markdown
 from pathosnet.files import write_json
@@ -23,7 +23,7 @@ class Experiment:
 
     Args:
         predictions: of all folds and seeds.
-        counts: corpus and language → label → number of utterances.
+        counts: corpus and language → emotion → number of utterances.
         guarantees: what each fold keeps apart, in words.
         leaks: how much of each test part its training part has seen, in words.
         histories: stage → for each fold and seed, for each epoch: figure → value.
@@ -33,7 +33,7 @@ class Experiment:
         temperatures: seed and fold → the calibration temperature that its predictions were divided by.
     """
 
-    predictions: Predictions
+    predictions: Predictions | Estimates
     counts: Mapping[str, Mapping[str, int]]
     guarantees: Sequence[str]
     leaks: Sequence[str]
@@ -78,8 +78,9 @@ def measure_results(predictions: Predictions, temperatures: Mapping[tuple[str, s
 
 
 def write_evaluation(folder: Path, experiment: Experiment) -> Results:
-    """Writes predictions, metrics, tables, figures and the report into an existing folder."""
+    """Writes predictions of emotions, metrics, tables, figures and the report into an existing folder."""
     predictions = experiment.predictions
+    assert isinstance(predictions, Predictions)
     results = measure_results(predictions, experiment.temperatures)
     predictions.write(folder / "predictions.csv")
     write_json(
@@ -95,28 +96,25 @@ def write_evaluation(folder: Path, experiment: Experiment) -> Results:
     )
     for suffix, write in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
         (folder / f"table2.{suffix}").write_text(write(results.rows), encoding="utf-8")
-    plot_confusions(results.rows, predictions.labels, _pictures(folder, "confusion"))
+    plot_confusions(results.rows, predictions.labels, pictures(folder, "confusion"))
     if experiment.histories:
-        plot_curves(experiment.histories, _pictures(folder, "curves"))
-    plot_reliability(results.reliability, _pictures(folder, "reliability"), results.uncalibrated)
+        plot_curves(experiment.histories, pictures(folder, "curves"))
+    plot_reliability(results.reliability, pictures(folder, "reliability"), results.uncalibrated)
     write_report(folder, experiment, results)
     return results
 
 
-def _pictures(folder: Path, name: str) -> list[Path]:
+def pictures(folder: Path, name: str) -> list[Path]:
+    """Returns the files that a figure is written to."""
     return [folder / f"{name}.png", folder / f"{name}.svg"]
 
 
 def _intervals(predictions: Predictions) -> dict[str, dict[str, tuple[float, float]]]:
     """Resamples utterances, or speakers with all that they say; an utterance counts with its mean over the seeds."""
-    keys = np.array([f"{row['row']} {row['manifest']}" for row in predictions.rows])
-    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    first, numbers = distinct_utterances(predictions)
     right = np.bincount(numbers, predictions.predicted == predictions.truth) / np.bincount(numbers)
     truth, rows = predictions.truth[first], [predictions.rows[i] for i in first]
-    groups: dict[str, Sequence[object]] = {"utterances": range(len(rows))}
-    speakers = [(row["corpus"], row["speaker"]) for row in rows]
-    if all(speaker for _, speaker in speakers) and len(set(speakers)) > 1:
-        groups["speakers"] = speakers
+    groups = what_to_draw(rows)
     return {
         name: {
             metric: interval(values)
@@ -124,3 +122,19 @@ def _intervals(predictions: Predictions) -> dict[str, dict[str, tuple[float, flo
         }
         for name, drawn in groups.items()
     }
+
+
+def distinct_utterances(table: Predictions | Estimates) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the first row of each utterance, which several seeds may have tested, and each row's utterance."""
+    keys = np.array([f"{row['row']} {row['manifest']}" for row in table.rows])
+    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    return first, numbers
+
+
+def what_to_draw(rows: Sequence[Mapping[str, str]]) -> dict[str, Sequence[object]]:
+    """Returns what bootstrap samples are drawn of: utterances and, if all are known and several, speakers."""
+    groups: dict[str, Sequence[object]] = {"utterances": range(len(rows))}
+    speakers = [(row["corpus"], row["speaker"]) for row in rows]
+    if all(speaker for _, speaker in speakers) and len(set(speakers)) > 1:
+        groups["speakers"] = speakers
+    return groups

@@ -8,6 +8,7 @@ from pathosnet.evaluation.aggregation import PAPER_METRICS, Row
 
 HEADER = ("corpus", "utterances", "Acc.", "Prec.", "Rec.", "F1", "AUC", "UAR")
 UNDEFINED = "–"
+Cells = Sequence[str]
 _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX_SPECIAL["\\"] = r"\textbackslash{}"
 
@@ -36,7 +37,12 @@ def table_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """Makes a Markdown table."""
-    lines = [HEADER, ("---", *("---:" for _ in HEADER[1:])), *table_cells(rows)]
+    return markdown_table(HEADER, table_cells(rows))
+
+
+def markdown_table(header: Cells, rows: Sequence[Cells]) -> str:
+    """Makes a Markdown table of texts; all columns but the first hold numbers."""
+    lines = [header, ("---", *("---:" for _ in header[1:])), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
@@ -57,16 +63,26 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 def to_latex(rows: Sequence[Row]) -> str:
     """Makes a LaTeX tabular that needs no package."""
-    lines = [" & ".join(HEADER) + r" \\ \hline"]
-    lines += [" & ".join(_escaped(cell) for cell in cells) + r" \\" for cells in table_cells(rows)]
+    return latex_table(HEADER, table_cells(rows))
+
+
+def latex_table(header: Cells, rows: Sequence[Cells]) -> str:
+    """Makes a LaTeX tabular of texts; all columns but the first hold numbers."""
+    lines = [" & ".join(_escaped(cell) for cell in header) + r" \\ \hline"]
+    lines += [" & ".join(_escaped(cell) for cell in cells) + r" \\" for cells in rows]
     body = "\n".join(lines)
-    return f"\\begin{{tabular}}{{l{'r' * (len(HEADER) - 1)}}}\n\\hline\n{body}\n\\hline\n\\end{{tabular}}\n"
+    return f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}\n\\hline\n{body}\n\\hline\n\\end{{tabular}}\n"
 
 
 def to_text(rows: Sequence[Row]) -> str:
     """Makes a table for a terminal."""
-    lines = [HEADER, *table_cells(rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+    return text_table(HEADER, table_cells(rows))
+
+
+def text_table(header: Cells, rows: Sequence[Cells]) -> str:
+    """Makes a table of texts for a terminal; all columns but the first hold numbers."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
         for line in lines

@@ -12,7 +12,8 @@ from pathosnet.files import file_written_aside
 
 SUFFIXES = (".csv", ".jsonl")
 Record = Mapping[str, Any]
-"""A row as JSON values; ``columns`` and ``probabilities`` hold further cells."""
+"""A row as JSON values; ``columns``, ``probabilities`` and ``dimensions`` hold further cells."""
+NESTED = ("columns", "probabilities", "dimensions")
 
 
 @contextmanager
@@ -46,7 +47,9 @@ def table_written(
             if is_json:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
                 return
-            cells = {**record, **record.get("columns", {}), **record.get("probabilities", {})}
+            cells = dict(record)
+            for name in NESTED:
+                cells |= record.get(name, {})
             writer.writerow([_to_cell(cells.get(name)) for name in columns])
 
         yield add

@@ -17,8 +17,8 @@ from pathosnet.prediction.segmentation import SHORTEST, Cutting, Interval, cut_a
 from pathosnet.prediction.stream import Utterance, predict_stream
 from pathosnet.recognizer import PathosNet, Prediction
 
-COLUMNS = ("start", "end", "label")
-"""Of a timeline as a table; the labels and ``text`` follow."""
+COLUMNS = ("start", "end")
+"""Of a timeline as a table; what the model says and ``text`` follow."""
 QUIETEST = 0.05  # this share of a recording is taken for noise
 ABOVE_NOISE_DB = 6.0
 LEAST_DB, MOST_DB = 15.0, 60.0  # a pause is so far below the loudest moment, whatever the noise
@@ -160,10 +160,22 @@ def _cut(blocks: Iterator[Tensor], bounds: Iterable[tuple[int, int]]) -> Iterato
 
 
 def overview(segments: Sequence[Segment]) -> dict[str, Any]:
-    """Sums segments up: how many, seconds, and the share of the time that each label is the most probable one."""
+    """Sums segments up.
+
+    Returns:
+        How many ``segments``, their ``seconds``, and ``shares``: of the time that each label is the most probable one;
+        or ``means`` over the time of what is estimated.
+    """
     seconds = sum(segment.end - segment.start for segment in segments)
+    told = {"segments": len(segments), "seconds": round(seconds, 3)}
+    if segments[0].prediction.dimensions:
+        means = {
+            name: sum((s.end - s.start) * s.prediction.dimensions[name] for s in segments) / seconds
+            for name in segments[0].prediction.dimensions
+        }
+        return {**told, "means": means}
     shares = {
         label: sum(s.end - s.start for s in segments if s.prediction.label == label) / seconds
         for label in segments[0].prediction.probabilities
     }
-    return {"segments": len(segments), "seconds": round(seconds, 3), "shares": shares}
+    return {**told, "shares": shares}

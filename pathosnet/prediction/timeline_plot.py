@@ -1,4 +1,7 @@
-"""A picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white."""
+"""A picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white.
+
+Estimates of numbers have a panel each.
+"""
 
 import itertools
 import math
@@ -33,7 +36,7 @@ class Column(NamedTuple):
 
 
 def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
-    """Draws the probabilities of segments over time.
+    """Draws the probabilities, or the estimates, of segments over time.
 
     Above each row, a strip shows the most probable label. Where segments overlap, each is drawn up to the middle of
     what it shares with the next. Where there are too many, averages over equal times are drawn, as the axis says.
@@ -42,6 +45,9 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         segments: at least one, by their start.
         path: ``.png``, ``.svg`` or ``.pdf``.
     """
+    if segments[0].prediction.dimensions:
+        _plot_dimensions(segments, path)
+        return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
@@ -55,7 +61,7 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     num_rows, width = _rows(end)
     columns = _columns(segments)
     averaged = len(columns) > num_rows * MAX_COLUMNS
-    time = f"time ({'h:mm:ss' if end >= 3600 else 'mm:ss'})"
+    time = _time_label(end)
     if averaged:
         step = _round_seconds(width / MAX_COLUMNS)
         columns = _averages(columns, step)
@@ -82,6 +88,38 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)  # a label may hold dollar signs
     figure.savefig(path, dpi=DPI)
+
+
+def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
+
+    names = list(segments[0].prediction.dimensions)
+    starts, ends = zip(*((segment.start, segment.end) for segment in segments), strict=True)
+    longest = max(ends)
+    figure = Figure(figsize=(11.0, 0.7 + 1.5 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
+    for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        values = [segment.prediction.dimensions[name] for segment in segments]
+        seconds = [end - start for start, end in zip(starts, ends, strict=True)]
+        mean = sum(value * length for value, length in zip(values, seconds, strict=True)) / sum(seconds)
+        axes.axhline(mean, color="tab:gray", linewidth=0.8, linestyle="--")
+        axes.hlines(values, starts, ends, color=f"C{i}", linewidth=2.0)
+        axes.set_ylabel(name, parse_math=False)
+        axes.margins(y=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.align_ylabels(panels)
+    panels[-1].set_xlim(0.0, longest)
+    panels[-1].xaxis.set_major_locator(MultipleLocator(_round_seconds(longest / MAX_TICKS)))
+    panels[-1].xaxis.set_major_formatter(lambda seconds, _: clock(seconds, longest))
+    panels[-1].set_xlabel(f"{_time_label(longest)}; dashed: mean over the time")
+    figure.savefig(path, dpi=DPI)
+
+
+def _time_label(end: float) -> str:
+    return f"time ({'h:mm:ss' if end >= 3600 else 'mm:ss'})"
 
 
 def clock(seconds: float, longest: float) -> str:

@@ -14,9 +14,15 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from tqdm import tqdm
 
-METRICS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "uar": ("val_uar", "max")}
+METRICS = {
+    "loss": ("val_loss", "min"),
+    "accuracy": ("val_accuracy", "max"),
+    "uar": ("val_uar", "max"),
+    "ccc": ("val_ccc", "max"),
+}
 """Early-stopping metric → its name in the logs, and which way is better."""
-HISTORY = ("train_loss", "val_loss", "val_accuracy", "val_uar")
+HISTORY = ("train_loss", *(name for name, _ in METRICS.values()))
+"""Metrics that are kept of every epoch, as far as a module logs them."""
 
 
 class BestWeights(Callback):
@@ -41,7 +47,8 @@ class BestWeights(Callback):
         module.load_state_dict(state)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.history.append({name: float(trainer.callback_metrics[name]) for name in HISTORY})
+        logged = trainer.callback_metrics
+        self.history.append({name: float(logged[name]) for name in HISTORY if name in logged})
         now = self.history[-1]
         if not math.isfinite(now["val_loss"]):
             return
@@ -135,7 +142,8 @@ class StageProgress(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = trainer.callback_metrics
-        self.last = ", ".join(f"{name} {float(metrics[name]):.3f}" for name in ("val_loss", "val_uar"))
+        shown = ("val_loss", "val_uar", "val_ccc")
+        self.last = ", ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
         self.bar.set_postfix_str(self.last, refresh=False)
         self.bar.update()
 

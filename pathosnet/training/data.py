@@ -1,7 +1,7 @@
 """Feature sequences as datasets and padded batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ class FeatureTable:
 
     Args:
         sequences: input name → one ``(time, …)`` tensor an utterance; a sequence may be empty.
-        targets: label numbers, ``(utterances,)`` int64.
+        targets: label numbers, ``(utterances,)`` int64; or numbers to estimate, ``(utterances, dimensions)`` float32.
         copies: the same utterances from changed recordings, for training.
     """
 
@@ -55,6 +55,10 @@ class FeatureTable:
         ]
         return FeatureTable(changed[0].sequences, self.targets, tuple(changed[1:]))
 
+    def with_targets(self, targets: Tensor) -> "FeatureTable":
+        """Replaces the targets, in every version."""
+        return replace(self, targets=targets, copies=tuple(copy.with_targets(targets) for copy in self.copies))
+
     def only(self, *names: str) -> "FeatureTable":
         """Keeps some of the inputs."""
         chosen = {name: self.sequences[name] for name in names}
@@ -62,7 +66,7 @@ class FeatureTable:
 
 
 class Batch(NamedTuple):
-    """Padded inputs and their label numbers ``(batch,)``."""
+    """Padded inputs and their targets, ``(batch,)`` or ``(batch, dimensions)``."""
 
     inputs: Inputs
     targets: Tensor

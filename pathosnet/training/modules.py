@@ -8,14 +8,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import SumMetric
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pathosnet.backbones import Unlockable
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, with_zero_rows
 from pathosnet.models.ensemble import TEMPERATURE
 from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
 from pathosnet.training.data import Batch
+from pathosnet.training.objectives import Concordance, CrossEntropy
 
 LOG_MEL = "logmel"
 MASKED_BANDS = 12
@@ -36,6 +35,8 @@ class Optimisation:
     label_smoothing: float = 0.0
     modality_dropout: float = 0.0
     augmentation: Collection[str] = ()
+    dimensional: bool = False
+    """Whether numbers are estimated, by concordance, instead of classes told apart."""
 
     @property
     def changes_inputs(self) -> bool:
@@ -52,7 +53,10 @@ class Optimisation:
 
 
 class EmotionModule(pl.LightningModule):
-    """Trains a network with RMSprop on cross-entropy; logs ``val_loss``, ``val_accuracy`` and ``val_uar``.
+    """Trains a network with RMSprop.
+
+    Classes are learnt by cross-entropy; it logs ``val_loss``, ``val_accuracy`` and ``val_uar``. Numbers are learnt by
+    concordance; it logs ``val_loss`` and ``val_ccc``.
 
     Args:
         model: branches under a classifier.
@@ -63,17 +67,10 @@ class EmotionModule(pl.LightningModule):
         super().__init__()
         self.model = model
         self.optimisation = optimisation or Optimisation()
-        weights = self.optimisation.class_weights
-        self.loss = nn.CrossEntropyLoss(
-            None if weights is None else torch.tensor(weights), label_smoothing=self.optimisation.label_smoothing
-        )
-        # Sums over the whole validation part, in whatever batches and processes it comes.
-        self.loss_sum = SumMetric(nan_strategy="disable")  # a diverged loss shall show
-        self.weight_sum = SumMetric(nan_strategy="disable")
-        self.confusion = MulticlassConfusionMatrix(model.num_classes)
+        self.objective = _make_objective(self.optimisation, model.num_classes)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Returns logits, ``(batch, classes)``."""
+        """Returns logits ``(batch, classes)``, or numbers ``(batch, dimensions)``."""
         return self.model.classify(inputs)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -81,7 +78,7 @@ class EmotionModule(pl.LightningModule):
         inputs = self._augmented(batch.inputs)
         if self.optimisation.modality_dropout > 0:
             inputs = drop_modality(inputs, self.optimisation.modality_dropout)
-        loss: Tensor = self.loss(self(inputs), batch.targets)
+        loss: Tensor = self.objective(self(inputs), batch.targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets), sync_dist=True)
         return loss
 
@@ -98,32 +95,16 @@ class EmotionModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Adds a batch to the validation metrics."""
-        logits = self(batch.inputs)
-        weights = self.loss.weight
-        weight = len(batch.targets) if weights is None else weights[batch.targets].sum()
-        self.loss_sum.update(self.loss(logits, batch.targets) * weight)
-        self.weight_sum.update(weight)
-        self.confusion.update(logits, batch.targets)
+        self.objective.update(self(batch.inputs), batch.targets)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation metrics."""
-        confusion = self.confusion.compute().float()
-        support = confusion.sum(dim=1)
-        occurs = support > 0
-        loss = self.loss_sum.compute() / self.weight_sum.compute()
-        undefined = 0.0 * loss  # not a number once the loss has diverged: such weights are never the best
-        metrics = {
-            "val_loss": loss,
-            "val_accuracy": confusion.trace() / confusion.sum() + undefined,
-            "val_uar": (confusion.diagonal()[occurs] / support[occurs]).mean() + undefined,
-        }
-        self.log_dict(metrics, prog_bar=True, sync_dist=True)  # they are the same in every process already
-        for metric in (self.loss_sum, self.weight_sum, self.confusion):
-            metric.reset()
+        # They are the same in every process already.
+        self.log_dict(self.objective.compute(), prog_bar=True, sync_dist=True)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Returns probabilities, ``(batch, classes)``."""
-        return torch.softmax(self(batch.inputs).float(), dim=1)
+        """Returns probabilities ``(batch, classes)``, or numbers ``(batch, dimensions)``."""
+        return self.objective.outputs(self(batch.inputs))
 
     def configure_optimizers(self) -> Any:
         """Returns RMSprop with the paper's schedule."""
@@ -132,6 +113,12 @@ class EmotionModule(pl.LightningModule):
         optimizer = torch.optim.RMSprop(trained, lr=rate, alpha=RMSPROP_RHO, eps=RMSPROP_EPSILON)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: self.optimisation.rate_of(e) / rate)
         return [optimizer], [scheduler]
+
+
+def _make_objective(optimisation: Optimisation, num_outputs: int) -> CrossEntropy | Concordance:
+    if optimisation.dimensional:
+        return Concordance()
+    return CrossEntropy(num_outputs, optimisation.class_weights, optimisation.label_smoothing)
 
 
 class NetworkModule(EmotionModule):

@@ -100,7 +100,7 @@ def train_stages(
 
 
 def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) -> Optimisation:
-    """Makes what the options say of the classes of the training part, ``(utterances,)``."""
+    """Makes what the options say of the targets of the training part, see FeatureTable."""
     return Optimisation(
         config.learning_rate,
         config.learning_rate_decay,
@@ -109,6 +109,7 @@ def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) ->
         config.label_smoothing,
         config.modality_dropout,
         config.augmentation,
+        dimensional=bool(config.targets),
     )
 
 

@@ -134,7 +134,7 @@ def test_results_know_the_error_before_scaling():
         change_temperature(row[None], temperatures[about["seed"], about["fold"]])[0]
         for row, about in zip(honest.probabilities, honest.rows, strict=True)
     ]
-    results = measure_results(replace(honest, probabilities=np.stack(scaled)), temperatures)
+    results = measure_results(replace(honest, outputs=np.stack(scaled)), temperatures)
     before = measure_reliability(honest.truth, honest.probabilities).expected_calibration_error
     assert results.uncalibrated.expected_calibration_error == pytest.approx(before, abs=1e-9)
     assert measure_results(honest).uncalibrated is None

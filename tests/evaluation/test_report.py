@@ -194,7 +194,7 @@ def test_seeds_that_agree_have_the_intervals_of_one():
 
 def test_perfect_predictions_have_no_mistakes(tmp_path):
     predictions = make_predictions()
-    perfect = replace(predictions, probabilities=np.eye(4)[predictions.truth])
+    perfect = replace(predictions, outputs=np.eye(4)[predictions.truth])
     write_evaluation(tmp_path, experiment(predictions=perfect))
     assert "There are none." in Page((tmp_path / "report.html").read_text()).texts
 

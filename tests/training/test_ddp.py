@@ -83,6 +83,21 @@ def test_two_processes_measure_what_one_does(corpus, tmp_path, launch):
     assert len(read_rows(out / "predictions.csv")) == 7
 
 
+def test_two_processes_estimate_what_one_does(tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", per_class=7, valence=lambda number, _: number % 5)
+    out = tmp_path / "run"
+    run(
+        *("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24"),
+        "--targets=valence",
+    )
+    (stage,) = json.loads((out / "run.json").read_text())["stages"]
+    validation, _ = evaluate(out, corpus, "validation", progress=False)
+    assert validation.utterances % 2 == 1
+    assert stage["best"]["val_ccc"] == pytest.approx(validation.mean_ccc, abs=1e-5)
+    tested, _ = evaluate(out, corpus, "test", progress=False)
+    assert json.loads((out / "metrics.json").read_text())["mean_ccc"] == pytest.approx(tested.mean_ccc, abs=1e-5)
+
+
 def test_cross_validation_in_two_processes(corpus, tmp_path):
     out = tmp_path / "cv"
     run("cross-validate", str(corpus), "--out", str(out), *OPTIONS, *TWO)

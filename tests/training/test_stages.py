@@ -489,12 +489,12 @@ def test_balanced_class_weights_are_scikit_learns(modules):
     setup.run(class_weights="balanced")
     train = setup.table.targets[list(setup.split.train)].numpy()
     expected = compute_class_weight("balanced", classes=np.unique(train), y=train)
-    assert modules[0].loss.weight.tolist() == pytest.approx(expected.tolist())
+    assert modules[0].objective.loss.weight.tolist() == pytest.approx(expected.tolist())
 
 
 def test_without_class_weights_all_count_alike(modules):
     text_setup().run()
-    assert modules[0].loss.weight is None
+    assert modules[0].objective.loss.weight is None
 
 
 def test_class_that_never_occurs_does_no_harm_to_balanced_weights(modules):
@@ -502,8 +502,8 @@ def test_class_that_never_occurs_does_no_harm_to_balanced_weights(modules):
     trained = train_stages(
         setup.table, setup.split, 3, {}, tiny_config(class_weights="balanced"), Path("unused"), lambda _: []
     )
-    assert modules[0].loss.weight[:2].tolist() == pytest.approx([1, 1])
-    assert torch.isfinite(modules[0].loss.weight).all()
+    assert modules[0].objective.loss.weight[:2].tolist() == pytest.approx([1, 1])
+    assert torch.isfinite(modules[0].objective.loss.weight).all()
     assert math.isfinite(trained.stages[0].best["val_loss"])
 
 
@@ -512,7 +512,7 @@ def test_options_reach_every_module(modules):
     fake_setup(names=("fake", "other")).run(**options)
     assert len(modules) == 5
     for module in modules:
-        assert module.optimisation.label_smoothing == module.loss.label_smoothing == 0.1
+        assert module.optimisation.label_smoothing == module.objective.loss.label_smoothing == 0.1
         assert module.optimisation.modality_dropout == 0.25
         assert module.optimisation.augmentation == ("masks",)
         assert module.optimisation.decay == 0.3

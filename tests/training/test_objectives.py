@@ -1,0 +1,137 @@
+"""What networks are trained for, against other ways to compute it."""
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional import concordance_corrcoef
+
+from pathosnet.evaluation import measure, measure_dimensions
+from pathosnet.training.objectives import Concordance, CrossEntropy, concordance
+from pathosnet.training.target_scale import TargetScale
+
+
+def some(utterances: int = 40, dimensions: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Estimates that have something to do with the targets."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = 3 + torch.randn(utterances, dimensions, generator=generator)
+    return 0.5 * targets + 2 + 0.4 * torch.randn(utterances, dimensions, generator=generator), targets
+
+
+def test_concordance_of_a_case_worked_out_by_hand():
+    targets = torch.tensor([[1.0], [2.0], [3.0]])
+    # Variances 2/3, covariance 2/3, shift 1: 2 · 2/3 / (4/3 + 1) = 4/7.
+    assert concordance(targets + 1, targets).item() == pytest.approx(4 / 7)
+    assert concordance(targets, targets).item() == pytest.approx(1)
+    assert concordance(-targets, targets - 4).item() == pytest.approx(-1)
+
+
+def test_concordance_is_that_of_torchmetrics_but_for_its_unbiased_variances():
+    estimates, targets = some(4000)
+    assert concordance(estimates, targets).tolist() == pytest.approx(
+        concordance_corrcoef(estimates, targets).tolist(), abs=1e-4
+    )
+    # Without a shift the factor n / (n - 1) cancels.
+    centred = estimates - estimates.mean(0), targets - targets.mean(0)
+    assert concordance(*centred).tolist() == pytest.approx(concordance_corrcoef(*centred).tolist(), abs=1e-6)
+
+
+def test_loss_is_one_less_the_mean_of_the_dimensions():
+    estimates, targets = some()
+    expected = 1 - measure_dimensions(targets.numpy(), estimates.numpy(), "abc").mean_ccc
+    assert Concordance()(estimates, targets).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_loss_does_not_depend_on_the_units():
+    estimates, targets = some()
+    loss = Concordance()(estimates, targets)
+    assert Concordance()(10 * estimates - 7, 10 * targets - 7).item() == pytest.approx(loss.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("estimates", "targets"),
+    [
+        (torch.ones(1, 3), torch.zeros(1, 3)),  # the last batch of an epoch may hold one utterance
+        (torch.ones(1, 3), torch.ones(1, 3)),
+        (torch.ones(4, 3), torch.ones(4, 3)),
+    ],
+)
+def test_nothing_that_varies_gives_no_direction(estimates, targets):
+    estimates.requires_grad_(True)
+    loss = Concordance()(estimates, targets)
+    loss.backward()
+    assert loss.item() == pytest.approx(1)
+    assert estimates.grad.abs().max() == 0
+
+
+def test_validation_is_of_the_whole_part_however_it_is_cut():
+    estimates, targets = some(41)
+    expected = measure_dimensions(targets.numpy(), estimates.numpy(), "abc").mean_ccc
+    for size in (41, 8, 1):
+        objective = Concordance()
+        for some_estimates, some_targets in zip(estimates.split(size), targets.split(size), strict=True):
+            objective.update(some_estimates, some_targets)
+        found = objective.compute()
+        assert found["val_ccc"].item() == pytest.approx(expected, abs=1e-6)
+        assert found["val_loss"].item() == pytest.approx(1 - expected, abs=1e-6)
+
+
+def test_validation_begins_anew_after_an_epoch():
+    objective = Concordance()
+    objective.update(*some(seed=1))
+    objective.compute()
+    estimates, targets = some(seed=2)
+    objective.update(estimates, targets)
+    expected = concordance(estimates, targets).mean().item()
+    assert objective.compute()["val_ccc"].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_diverged_estimates_show():
+    objective = Concordance()
+    estimates, targets = some()
+    estimates[3, 1] = float("nan")
+    objective.update(estimates, targets)
+    assert all(torch.isnan(value) for value in objective.compute().values())
+
+
+def test_classes_are_validated_as_they_are_measured():
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(50, 4, generator=generator), torch.randint(0, 4, (50,), generator=generator)
+    objective = CrossEntropy(4)
+    for some_logits, some_targets in zip(logits.split(8), targets.split(8), strict=True):
+        objective.update(some_logits, some_targets)
+    expected = measure(targets.numpy(), objective.outputs(logits).numpy(), "abcd")
+    found = objective.compute()
+    assert found["val_accuracy"].item() == pytest.approx(expected.accuracy, abs=1e-6)
+    assert found["val_uar"].item() == pytest.approx(expected.uar, abs=1e-6)
+    assert found["val_loss"].item() == pytest.approx(
+        torch.nn.functional.cross_entropy(logits, targets).item(), abs=1e-6
+    )
+
+
+def test_scale_is_that_of_the_training_part():
+    targets = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+    scale = TargetScale.of(targets, ["a", "b"])
+    assert scale.standardised(targets).tolist() == [[-1, -1], [1, 1]]
+
+
+def test_layer_with_the_scale_in_it_answers_in_the_units_of_the_targets():
+    torch.manual_seed(0)
+    _, targets = some()
+    scale, layer = TargetScale.of(targets, "abc"), torch.nn.Linear(5, 3)
+    features = torch.randn(4, 5)
+    before = layer(features).detach()
+    scale.put_into(layer)
+    np.testing.assert_allclose(layer(features).detach(), before * scale.deviation + scale.mean, rtol=1e-5, atol=1e-6)
+    scale.take_out_of(layer, torch.ones(3, dtype=torch.bool))
+    np.testing.assert_allclose(layer(features).detach(), before, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_without_units_stay_when_the_scale_is_taken_out():
+    torch.manual_seed(0)
+    _, targets = some()
+    scale, layer = TargetScale.of(targets, "abc"), torch.nn.Linear(5, 3)
+    before = layer.weight.clone(), layer.bias.clone()
+    scale.take_out_of(layer, torch.tensor([True, False, True]))
+    assert torch.equal(layer.weight[1], before[0][1])
+    assert layer.bias[1] == before[1][1]
+    assert not torch.equal(layer.weight[0], before[0][0])
