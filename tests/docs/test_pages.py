@@ -85,7 +85,8 @@ def files(tmp_path_factory) -> Path:
     """Everything that the pages name, small or random."""
     place = tmp_path_factory.mktemp("files")
     rng = np.random.default_rng(0)
-    make_corpus(place, per_class=6, seconds=(0.3, 0.6), language="en")
+    ratings = {name: lambda number, _: 1 + number * 7 % 11 / 2 for name in ("valence", "activation", "dominance")}
+    make_corpus(place, per_class=6, seconds=(1.0, 1.2), language="en", session=lambda n, _: f"s{n % 5}", **ratings)
     (place / "clips").mkdir()
     for number, emotion in ((1, "happiness"), (2, "anger")):
         shutil.copy(place / f"{emotion}_0.wav", place / "clips" / f"{number:03}.wav")
