@@ -62,9 +62,7 @@ def main() -> None:
         prepared = prepare(read_corpus(options.data / "emovo" / "manifest.csv", config), config)
         logs = Path(folder) / "logs"
         ways: dict[str, Callable[[Split, int], Tensor | None]] = {
-            "from nothing": lambda split, seed: (
-                train_fold(prepared, split, replace(config, seed=seed), logs).outputs
-            ),
+            "from nothing": lambda split, seed: train_fold(prepared, split, replace(config, seed=seed), logs).outputs,
             "from nothing, the rate of fine-tuning": lambda split, seed: (
                 train_fold(prepared, split, replace(tuning, seed=seed), logs).outputs
             ),

@@ -38,6 +38,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     parser.add_argument("--out", type=str, help="Write a .csv or .jsonl file; it appears when all is done.")
     parser.add_argument("--overwrite", action="store_true", help="Replace files that exist.")
+    parser.add_argument("--device", type=str, default="cpu", help="Where to compute: cpu, cuda, cuda:1, mps …")
     parser.add_argument("--workers", type=int, help="Processes that read recordings; as many as suit if not given.")
     parser.add_argument("--timeline", type=str, help="Write the segments of one recording to a .csv or .jsonl file.")
     parser.add_argument("--plot", type=str, help="Draw the segments of one recording into a .png, .svg or .pdf file.")
@@ -62,7 +63,6 @@ def _predict_inputs(options: Namespace) -> None:
 
     from pathosnet.prediction.inputs import PredictionInput, find_inputs, predict_inputs
     from pathosnet.prediction.tables import check_table_path, table_written
-    from pathosnet.recognizer import PathosNet
 
     if not options.inputs and not (options.text and options.text.strip()):
         raise InputError("expected at least one recording, folder or CSV file, or --text")
@@ -70,7 +70,7 @@ def _predict_inputs(options: Namespace) -> None:
         raise InputError(f"workers: expected 0 or more, got {options.workers}")
     if options.out:
         check_table_path(options.out)
-    model = PathosNet.from_pretrained(options.model)
+    model = _load(options)
     inputs = find_inputs(options.inputs, options.text, options.language)
     inputs = inputs or [PredictionInput(None, options.text, options.language)]
     failed = 0
@@ -94,6 +94,19 @@ def _predict_inputs(options: Namespace) -> None:
         print(f"{options.out}: {len(inputs) - failed} predicted, {failed} failed")
     if failed:
         sys.exit(SOME_FAILED)
+
+
+def _load(options: Namespace) -> "PathosNet":
+    import torch
+
+    from pathosnet.recognizer import PathosNet
+
+    try:
+        torch.zeros(1, device=options.device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # PyTorch has no kind of its own for this
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device: expected one that PyTorch has here, got {options.device!r} ({reason})") from error
+    return PathosNet.from_pretrained(options.model).to(options.device)
 
 
 def _columns(inputs: "list[PredictionInput]", model: "PathosNet") -> list[str]:
@@ -146,7 +159,6 @@ def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
     from pathosnet.prediction.tables import check_table_path, table_written
     from pathosnet.prediction.timeline import COLUMNS, overview, predict_timeline
     from pathosnet.prediction.timeline_plot import plot_timeline
-    from pathosnet.recognizer import PathosNet
 
     if len(options.inputs) != 1:
         raise InputError(f"--timeline and --plot take one recording, got {len(options.inputs)}")
@@ -158,7 +170,7 @@ def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
         check_table_path(options.timeline)
     if options.plot:
         check_plot_path(options.plot)
-    model = PathosNet.from_pretrained(options.model)
+    model = _load(options)
     (audio,) = options.inputs
     segments = []
     with ExitStack() as stack:

@@ -43,6 +43,11 @@ TRAIN = ["train", "{corpus}", *CHEAP, "--progress=false"]
         ([*TUNE, "--out=run", "--trials=0"], "trials: expected 1 or more, got 0"),
         ([*TUNE, "--out=run", "--storage=nonsense"], "storage: expected the URL of an Optuna storage"),
         (["evaluate", "run", "{corpus}"], "run"),
+        (
+            ["predict", "run", "clip.wav", "--device=cuda:99"],
+            "device: expected one that PyTorch has here, got 'cuda:99'",
+        ),
+        (["predict", "run", "clip.wav", "--device=meta"], "device: expected one that PyTorch has here, got 'meta'"),
         (["compare", "run", "other"], "run/predictions.csv: cannot be read"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
