@@ -32,16 +32,7 @@ from pathosnet.corpus_features import (
     open_store,
 )
 from pathosnet.errors import InputError
-from pathosnet.evaluation import (
-    DimensionMetrics,
-    Estimates,
-    Metrics,
-    Predictions,
-    measure,
-    measure_dimensions,
-    plot_confusion_matrix,
-    plot_estimates,
-)
+from pathosnet.evaluation import DimensionMetrics, Estimates, Metrics, Predictions
 from pathosnet.evaluation.calibration import Calibration, change_temperature, fit_temperature, measure_reliability
 from pathosnet.extractors import AcousticExtractor
 from pathosnet.features import TextEmbedder
@@ -402,8 +393,8 @@ def evaluate(
     )
     said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), TrainConfig())
     if plot is not None:
-        plot_table(said, plot)
-    return measure_table(said), what
+        said.plot(plot)
+    return said.measure(), what
 
 
 def output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
@@ -467,29 +458,14 @@ def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], st
     return positions, f"the {part} part of {corpus.title}, {len(positions)} of {len(corpus)} utterances"
 
 
-def measure_table(table: Predictions | Estimates) -> Metrics | DimensionMetrics:
-    """Returns the figures of what a model said."""
-    measured = measure_dimensions if isinstance(table, Estimates) else measure
-    return measured(table.truth, table.outputs, table.labels)
-
-
 def write_results(folder: Path, table: Predictions | Estimates) -> Metrics | DimensionMetrics:
     """Writes what a model said, its figures and a picture of them into an existing folder."""
-    metrics = measure_table(table)
+    metrics: Metrics | DimensionMetrics = table.measure()
     write_json(folder / METRICS_FILE, asdict(metrics))
     picture = ESTIMATES_FILE if isinstance(table, Estimates) else CONFUSION_FILE
-    plot_table(table, folder / picture)
+    table.plot(folder / picture)
     table.write(folder / PREDICTIONS_FILE)
     return metrics
-
-
-def plot_table(table: Predictions | Estimates, path: str | Path) -> None:
-    """Draws the confusion matrix of classes, or estimates over the truth."""
-    metrics = measure_table(table)
-    if isinstance(metrics, Metrics):
-        plot_confusion_matrix(metrics.confusion, table.labels, path)
-    else:
-        plot_estimates(table.truth, table.outputs, table.labels, path)
 
 
 def versions() -> dict[str, str]:

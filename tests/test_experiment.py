@@ -440,7 +440,7 @@ def test_any_other_failure_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("pathosnet.experiment.plot_confusion_matrix", fail)
+    monkeypatch.setattr("pathosnet.evaluation.predictions.plot_confusion_matrix", fail)
     (tmp_path / "out").mkdir()
     with pytest.raises(RuntimeError, match="out of luck"):
         train(corpus, tmp_path / "out" / "run", tiny_config())

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from pathosnet.corpora.manifest import corpus_title
-from pathosnet.evaluation.metrics import Metrics, measure
+from pathosnet.evaluation.metrics import Metrics
 from pathosnet.evaluation.predictions import Predictions
 
 CUMULATIVE = "cumulative"
@@ -69,12 +69,9 @@ def _row(name: str, predictions: Predictions) -> Row:
     if len(np.unique(predictions.truth)) < 2:
         undefined: dict[str, float | None] = dict.fromkeys(PAPER_METRICS)
         over_seeds = {**undefined, "uar": None}
-        recalls, shares = _pooled(predictions).recalls, _shares(list(predictions.groups("seed", "fold").values()))
+        recalls, shares = predictions.measure().recalls, _shares(list(predictions.groups("seed", "fold").values()))
         return Row(name, utterances, undefined, over_seeds, None, None, None, recalls, shares)
-    by_seed = [
-        [measure(fold.truth, fold.probabilities, fold.labels) for fold in seed.groups("fold").values()]
-        for seed in seeds
-    ]
+    by_seed = [[fold.measure() for fold in seed.groups("fold").values()] for seed in seeds]
     folds = [metrics for of_seed in by_seed for metrics in of_seed]
     figures: dict[str, float | None] = {}
     over_seeds = {"uar": Spread.of([mean(fold.uar for fold in of_seed) for of_seed in by_seed]).sd}
@@ -88,9 +85,9 @@ def _row(name: str, predictions: Predictions) -> Row:
         figures,
         over_seeds,
         Spread.of([metrics.uar for metrics in folds]),
-        mean(_pooled(seed).uar for seed in seeds),
+        mean(seed.measure().uar for seed in seeds),
         Spread.of([metrics.accuracy for metrics in folds]),
-        _pooled(predictions).recalls,
+        predictions.measure().recalls,
         _shares(list(predictions.groups("seed", "fold").values())),
     )
 
@@ -102,10 +99,6 @@ def _weighted(folds: Sequence[Metrics], metric: str) -> float | None:
         return None
     values, weights = zip(*defined, strict=True)
     return float(np.average(values, weights=weights))
-
-
-def _pooled(predictions: Predictions) -> Metrics:
-    return measure(predictions.truth, predictions.probabilities, predictions.labels)
 
 
 def _shares(folds: Sequence[Predictions]) -> list[list[float | None]]:

@@ -12,7 +12,7 @@ from pathosnet.corpora.manifest import corpus_title
 from pathosnet.evaluation import page
 from pathosnet.evaluation.aggregation import CUMULATIVE, Spread
 from pathosnet.evaluation.bootstrap import bootstrap_ccc, interval, resample_counts
-from pathosnet.evaluation.concordance import DimensionMetrics, measure_dimensions
+from pathosnet.evaluation.concordance import DimensionMetrics
 from pathosnet.evaluation.figures import plot_curves
 from pathosnet.evaluation.plots import plot_estimates
 from pathosnet.evaluation.predictions import Estimates
@@ -51,14 +51,10 @@ def aggregate_dimensions(estimates: Estimates) -> list[DimensionRow]:
 
 
 def _row(name: str, estimates: Estimates) -> DimensionRow:
-    folds = [_measure(fold) for fold in estimates.groups("seed", "fold").values()]
+    folds = [fold.measure() for fold in estimates.groups("seed", "fold").values()]
     ccc = {label: Spread.of([fold.ccc[label] or 0.0 for fold in folds]) for label in estimates.labels}
     ccc[MEAN] = Spread.of([fold.mean_ccc for fold in folds])
-    return DimensionRow(name, len(distinct_utterances(estimates)[0]), ccc, _measure(estimates))
-
-
-def _measure(estimates: Estimates) -> DimensionMetrics:
-    return measure_dimensions(estimates.truth, estimates.outputs, estimates.labels)
+    return DimensionRow(name, len(distinct_utterances(estimates)[0]), ccc, estimates.measure())
 
 
 def write_dimension_evaluation(folder: Path, experiment: Experiment) -> list[DimensionRow]:

@@ -4,12 +4,15 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
+from pathosnet.evaluation.concordance import DimensionMetrics, measure_dimensions
+from pathosnet.evaluation.metrics import Metrics, measure
+from pathosnet.evaluation.plots import plot_confusion_matrix, plot_estimates
 from pathosnet.files import read_csv
 
 ABOUT = ("manifest", "row", "audio", "text", "speaker", "session", "script", "language", "corpus")
@@ -86,6 +89,14 @@ class _Tested:
             for i, row in enumerate(self.rows):
                 writer.writerow((*(row[name] for name in ROW), *self._cells(i)))
 
+    def measure(self) -> Any:
+        """Compares what the model said with the truth."""
+        raise NotImplementedError
+
+    def plot(self, path: str | Path) -> None:
+        """Draws what the model said beside the truth, into a ``.png``, ``.svg`` or ``.pdf`` file."""
+        raise NotImplementedError
+
     def _columns(self) -> tuple[str, ...]:
         raise NotImplementedError
 
@@ -127,6 +138,14 @@ class Predictions(_Tested):
         truth, probabilities = zip(*parsed, strict=True)
         return cls(labels, rows, np.array(truth), np.array(probabilities))
 
+    def measure(self) -> Metrics:
+        """Returns the paper's metrics and UAR."""
+        return measure(self.truth, self.probabilities, self.labels)
+
+    def plot(self, path: str | Path) -> None:
+        """Draws the confusion matrix."""
+        plot_confusion_matrix(self.measure().confusion, self.labels, path)
+
     def _columns(self) -> tuple[str, ...]:
         return ("emotion", PREDICTED, *self.labels)
 
@@ -162,6 +181,14 @@ class Estimates(_Tested):
         """Returns the dimensions that columns are about; none if they are others."""
         names = header[: len(header) // 2]
         return names if header == (*names, *(f"{PREDICTED} {name}" for name in names)) else ()
+
+    def measure(self) -> DimensionMetrics:
+        """Returns concordance, correlation and error of each dimension."""
+        return measure_dimensions(self.truth, self.outputs, self.labels)
+
+    def plot(self, path: str | Path) -> None:
+        """Draws estimates over the truth."""
+        plot_estimates(self.truth, self.outputs, self.labels, path)
 
     def _columns(self) -> tuple[str, ...]:
         return (*self.labels, *(f"{PREDICTED} {name}" for name in self.labels))
