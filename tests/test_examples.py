@@ -2,11 +2,14 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from making import write_manifest
 
 from pathosnet.corpora.demo_corpus import demo_manifest
 
@@ -14,35 +17,87 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """Some of the demo corpus: of each voice and emotion, the first clip."""
+def rows():
+    """Some of the demo corpus: of each voice and emotion the first clip, of half the voices that are for training."""
     manifest = demo_manifest()
     with manifest.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    first = {(row["speaker"], row["emotion"]): row for row in reversed(rows)}
-    path = tmp_path_factory.mktemp("corpus") / "corpus.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows({**row, "audio": manifest.parent / row["audio"]} for row in first.values())
-    return path
+        first = {(row["speaker"], row["emotion"]): row for row in reversed(list(csv.DictReader(file)))}
+    training = sorted({voice for (voice, _), row in first.items() if row["split"] == "train"})
+    kept = [row for (voice, _), row in first.items() if voice not in training[::2]]
+    return [{**row, "audio": str(manifest.parent / row["audio"])} for row in kept]
+
+
+@pytest.fixture(scope="module")
+def corpus(rows, tmp_path_factory):
+    return write_manifest(tmp_path_factory.mktemp("corpus") / "corpus.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """The folder of a run, and what the example printed."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return out, run_example("train.py", corpus, out)
 
 
 def run_example(name, *arguments):
     command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def test_train_then_predict(corpus, tmp_path):
-    printed = run_example("train.py", corpus, tmp_path / "run")
+def test_train_then_predict(trained):
+    out, printed = trained
     assert "accuracy" in printed
     assert "anger:" in printed
-
     clip = next(demo_manifest().parent.rglob("*.ogg"))
-    assert str(clip) in run_example("predict.py", tmp_path / "run", clip)
+    assert str(clip) in run_example("predict.py", out, clip)
+
+
+def test_train_on_a_folder(rows, tmp_path):
+    for row in rows:
+        source = Path(row["audio"])
+        (tmp_path / "clips" / row["emotion"]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, tmp_path / "clips" / row["emotion"] / source.name)
+    printed = run_example("train_on_a_folder.py", tmp_path / "clips", tmp_path / "run")
+    counts = Counter(row["emotion"] for row in rows)
+    assert f"'anger': {counts['anger']}" in printed
+    assert "accuracy" in printed
+    assert (tmp_path / "run" / "config.json").is_file()
+
+
+def test_fine_tune(trained, rows, tmp_path):
+    own = {"happiness": "delighted", "anger": "anger", "sadness": "gloomy"}
+    kept = [{**row, "emotion": own[row["emotion"]]} for row in rows if row["emotion"] in own]
+    printed = run_example("fine_tune.py", trained[0], write_manifest(tmp_path / "own.csv", kept), tmp_path / "run")
+    assert "before: happiness, anger, sadness, neutral" in printed
+    assert "after: anger, delighted, gloomy" in printed
+    assert "accuracy" in printed
+
+
+def test_cross_validate(corpus, rows, tmp_path):
+    printed = run_example("cross_validate.py", corpus, tmp_path / "cv")
+    assert "leak: 0 of" in printed
+    assert "UAR for voices like these: " in printed
+    folds = [line.split(": ")[1] for line in printed.splitlines() if line.startswith("fold ")]
+    assert sorted(", ".join(folds).split(", ")) == sorted({row["speaker"] for row in rows})
+    assert (tmp_path / "cv" / "report.html").is_file()
+
+
+def test_several_languages(rows, tmp_path):
+    paths = [
+        write_manifest(tmp_path / f"{language}.csv", [row for row in rows if row["language"] == language])
+        for language in ("en", "it")
+    ]
+    printed = run_example("several_languages.py", tmp_path / "run", *paths)
+    assert [line.split(":")[0] for line in printed.splitlines()] == ["en", "it", "all"]
+
+
+def test_examples_are_short():
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in EXAMPLES.glob("*.py")}
+    assert len(lengths) == 8
+    assert {name for name, lines in lengths.items() if lines > 60} == set()
 
 
 def test_lightning_trainer(corpus):
@@ -57,5 +112,5 @@ def test_own_backbone(corpus, tmp_path):
 
 @pytest.mark.skipif(os.system("espeak-ng --version > /dev/null 2>&1") != 0, reason="espeak-ng is not installed")
 def test_make_demo_corpus_is_what_comes_with_the_package(tmp_path):
-    run_example("make_demo_corpus.py", tmp_path / "demo")
+    run_example("../tools/make_demo_corpus.py", tmp_path / "demo")
     assert (tmp_path / "demo" / "manifest.csv").read_bytes() == demo_manifest().read_bytes()

@@ -1,4 +1,4 @@
-"""The synthetic corpus that comes with the package (made by examples/make_demo_corpus.py)."""
+"""The synthetic corpus that comes with the package (made by tools/make_demo_corpus.py)."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Makes the small synthetic corpus that comes with the package: four emotions, four languages, spoken by espeak-ng.
 
-    python examples/make_demo_corpus.py OUT_DIR
+    python tools/make_demo_corpus.py OUT_DIR
 
 Writes ``OUT_DIR/manifest.csv`` (``audio,text,emotion,speaker,language,split``), ``OUT_DIR/audio/*.ogg`` and a README.
 
@@ -276,7 +276,7 @@ README = """\
 the labels happiness, anger, sadness and neutral. `manifest.csv` lists them, with the columns
 `audio,text,emotion,speaker,language,split`.
 
-**Nobody speaks here.** `examples/make_demo_corpus.py` wrote this folder: the synthesiser
+**Nobody speaks here.** `tools/make_demo_corpus.py` wrote this folder: the synthesiser
 [espeak-ng](https://github.com/espeak-ng/espeak-ng) reads sentences faster or slower, higher or lower, livelier or
 flatter, brighter or darker, as a rule of thumb says for each emotion, with some chance in each clip.
 
