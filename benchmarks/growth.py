@@ -7,6 +7,7 @@ as many utterances put into the store of features, and found there. Every cost i
 """
 
 import argparse
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from pathosnet.training import EnsembleModule, NetworkModule
 
 TIMES = (1, 4, 16)
 SHORTEST_SECONDS = 5.0
+RECIPE = Recipe("growth", "features", {}, "0")
 
 
 def median_of(runs: int, action: Callable[[], object]) -> float:
@@ -75,15 +77,15 @@ def store_costs(runs: int) -> dict[str, list[float]]:
     for factor in TIMES:
         sequences = {f"{i:064d}": torch.randn(24, 512) for i in range(UTTERANCES * factor // TIMES[-1])}
         with tempfile.TemporaryDirectory() as folder:
-            numbers = iter(range(runs + 1))
 
             def put(sequences: dict[str, torch.Tensor] = sequences, folder: str = folder) -> None:
-                with FeatureStore(folder).shelf(Recipe("f", "features", {}, str(next(numbers)))).writing() as add:  # noqa: B023
+                shutil.rmtree(folder)  # what was put there before does not keep the disk busy
+                with FeatureStore(folder).shelf(RECIPE).writing() as add:
                     for key, sequence in sequences.items():
                         add(key, sequence)
 
             def find(keys: Sequence[str] = list(sequences), folder: str = folder) -> None:
-                assert len(FeatureStore(folder).shelf(Recipe("f", "features", {}, "0")).find(keys)) == len(keys)
+                assert len(FeatureStore(folder).shelf(RECIPE).find(keys)) == len(keys)
 
             putting.append(median_of(runs, put))
             finding.append(median_of(runs, find))
