@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from pathosnet.errors import InputError
 from pathosnet.feature_store import hash_weights
+from pathosnet.features.encoder_outline import read_config
 
 PREFIX = "hf:"
 WINDOWS_AT_ONCE = 32
@@ -201,9 +202,10 @@ def open_encoder(
     only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quietly(transformers):
+            config = read_config(transformers, folder)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **only_here)
             encoder, notes = transformers.AutoModel.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, **only_here
+                folder, config=config, use_safetensors=True, output_loading_info=True, **only_here
             )
     except Exception as error:  # every model and tokenizer has its own exceptions for damaged files
         reason = " ".join(str(error).split())

@@ -3,7 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from making import TINY, make_corpus, random_vggish, save_weights, write_vectors
+from commands import QUICK, error_of
+from making import make_corpus, random_vggish, save_weights, write_vectors
 from serving import file_server
 
 from pathosnet import PathosNet, cli
@@ -11,24 +12,11 @@ from pathosnet.files import hash_file
 from pathosnet.weights import download
 from pathosnet.weights.catalogue import CATALOGUE
 
-QUICK = [f"--{name}={value}" for name, value in TINY.items()]
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PATHOSNET_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "weights"
-
-
-def error_of(capsys, *arguments: object) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        cli.main([str(argument) for argument in arguments])
-    assert caught.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def test_list_shows_every_file_with_its_licence(capsys):
