@@ -72,7 +72,7 @@ def corpus_statistics(
     groups: dict[tuple[str, str], list[Utterance]] = {}
     for utterance in corpus.utterances:
         groups.setdefault((utterance.corpus, utterance.language), []).append(utterance)
-    seconds = {utterance: _seconds(utterance.audio) for utterance in corpus.utterances}
+    seconds = {utterance: recording_seconds(utterance.audio) for utterance in corpus.utterances}
     parts = [_of(*group, utterances, emotions, seconds) for group, utterances in groups.items()]
     return parts, _of("total", "", corpus.utterances, emotions, seconds)
 
@@ -120,7 +120,8 @@ def _of(
     )
 
 
-def _seconds(audio: Path | None) -> float | None:
+def recording_seconds(audio: Path | None) -> float | None:
+    """Returns a recording's length as its header says, in seconds; None if there is none that can be read."""
     import soundfile
 
     if audio is None:
@@ -129,7 +130,7 @@ def _seconds(audio: Path | None) -> float | None:
         header = soundfile.info(audio)
     except (soundfile.SoundFileError, RuntimeError, OSError):
         return None
-    return header.frames / header.samplerate
+    return float(header.duration)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:

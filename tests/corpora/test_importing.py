@@ -506,14 +506,16 @@ def test_audformat_segments_must_be_whole_recordings(audformat, folder):
     write_tone(folder / "a.wav", 1.0)
     write_tone(folder / "b.wav", 1.0)
     index = audformat.segmented_index(
-        ["a.wav", "a.wav", "b.wav", "gone.wav"], ["0s", "0.5s", "0s", "0s"], ["0.5s", "1s", "1s", "1s"]
+        ["a.wav", "a.wav", "b.wav", "gone.wav", "broken.wav"], ["0s", "0.5s", "0s", "0s", "0s"], ["0.5s", *["1s"] * 4]
     )
+    touch(folder, "broken.wav")
     db["segments"] = audformat.Table(index)
     db["segments"]["emotion"] = audformat.Column(scheme_id="emotion")
-    db["segments"]["emotion"].set(["anger", "anger", "Ira", "anger"])
+    db["segments"]["emotion"].set(["anger", "anger", "Ira", "anger", "fear"])
     db.save(str(folder))
     rows, notes = imported("audformat", folder)
-    assert [(name, row["emotion"]) for name, row in rows.items()] == [("b", "anger")]
+    # training will say what is wrong with the broken one
+    assert [(name, row["emotion"]) for name, row in rows.items()] == [("b", "anger"), ("broken", "fear")]
     assert notes[0].startswith("2 parts of a longer recording, left out (cut the recordings first): a.wav from ")
     assert notes[1] == "1 in the tables, but not in the folder: gone.wav"
 
@@ -538,6 +540,31 @@ def test_audformat_column_that_is_not_there(audformat, folder):
 def test_audformat_header_that_is_broken(audformat, folder):
     (folder / "db.yaml").write_text("name: [")
     with pytest.raises(InputError, match="cannot be read as an audformat database"):
+        imported("audformat", folder)
+
+
+def test_audformat_tags_of_python_objects_are_not_run(audformat, folder):
+    (folder / "db.yaml").write_text(f"name: !!python/object/apply:os.mkdir ['{folder / 'mark'}']\n")
+    with pytest.raises(InputError, match=r"db\.yaml: cannot be read as an audformat database .*python/object/apply"):
+        imported("audformat", folder)
+    assert not (folder / "mark").exists()
+
+
+def test_audformat_pickled_tables_are_not_read(audformat, folder):
+    db = write_audformat(audformat, folder)
+    db.save(str(folder), storage_format="csv")
+    (folder / "db.files.pkl").write_bytes(b"")
+    with pytest.raises(InputError, match=r"db\.files\.pkl: is a pickled table, which could run code"):
+        imported("audformat", folder)
+    (folder / "db.files.pkl").unlink()
+    assert imported("audformat", folder)[0]["a"]["emotion"] == "anger"
+
+
+@pytest.mark.parametrize("part", ["tables", "misc_tables"])
+@pytest.mark.parametrize("name", ["x/../../elsewhere", "x\\elsewhere"])
+def test_audformat_tables_are_in_the_folder(audformat, folder, name, part):
+    (folder / "db.yaml").write_text(f"name: mydb\n{part}:\n  '{name}': {{}}\n")
+    with pytest.raises(InputError, match=r"db\.yaml: expected tables in this folder, got 'x"):
         imported("audformat", folder)
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pathosnet.corpora.importing import CorpusImporter, ImportedUtterance, ImportOptions, Notes
+from pathosnet.corpora.statistics import recording_seconds
 from pathosnet.errors import InputError
 
 TEXTS = ("transcription", "transcript", "text")
@@ -51,10 +54,29 @@ def _load(folder: Path) -> Any:
         audformat = importlib.import_module("audformat")
     except ImportError as error:
         raise InputError("audformat databases need the package: pip install 'pathosnet[audformat]'") from error
+    _check_harmless(folder)
     try:
         return audformat.Database.load(str(folder), load_data=True, verbose=False)
     except Exception as error:  # YAML, tables, schemes: whatever is broken about it
         raise InputError(f"{folder}: cannot be read as an audformat database ({error})") from error
+
+
+def _check_harmless(folder: Path) -> None:
+    """Refuses what audformat would run: tags of Python objects in YAML, and pickled tables."""
+    path = folder / "db.yaml"
+    try:
+        header = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        tables = [str(name) for part in ("tables", "misc_tables") for name in header.get(part) or ()]
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as an audformat database ({' '.join(str(error).split())})") from error
+    for name in tables:
+        if "/" in name or "\\" in name:
+            raise InputError(f"{path}: expected tables in this folder, got {name!r}")
+        if (pickled := folder / f"db.{name}.pkl").exists():
+            raise InputError(
+                f"{pickled}: is a pickled table, which could run code; have audb.load_to write the database anew, or "
+                "delete it if the table is there as .csv or .parquet"
+            )
 
 
 def _labels(database: Any, column: str, table: str, folder: Path) -> tuple[Any, dict[str, str]]:
@@ -84,12 +106,12 @@ def _missing(value: Any) -> bool:
 
 
 def _is_whole(audio: Path, start: Any, end: Any) -> bool:
-    """Tells whether a segment is a whole recording."""
-    import soundfile
-
+    """Tells whether a segment is a whole recording; one that cannot be read is, and training names it."""
     if start.total_seconds() > 0:
         return False
-    return end != end or end.total_seconds() > soundfile.info(audio).duration - TOLERANCE_SECONDS  # NaT: to its end
+    if end != end or (length := recording_seconds(audio)) is None:  # NaT: to its end
+        return True
+    return bool(end.total_seconds() > length - TOLERANCE_SECONDS)
 
 
 def _code(language: str) -> str:
