@@ -161,8 +161,8 @@ def import_function(name: str) -> Transcriber:
         sys.path.insert(0, "")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"recogniser: python:{name} cannot be imported ({error})") from error
+    except Exception as error:  # it is somebody's program: anything can go wrong
+        raise InputError(f"recogniser: python:{name} cannot be imported ({type(error).__name__}: {error})") from error
     if not callable(function):
         raise InputError(f"recogniser: python:{name} is {type(function).__name__}, expected a function")
     return function
@@ -196,8 +196,10 @@ class HuggingFaceTranscriber:
 def load_pipeline(model: str) -> Any:
     """Opens a model of the Hugging Face hub, or of a folder, on the GPU if there is one.
 
+    Code that comes with a model is never run.
+
     Raises:
-        InputError: the transformers package or the model is missing.
+        InputError: the transformers package or the model is missing, or it is no speech recogniser.
     """
     try:
         import transformers
@@ -207,7 +209,9 @@ def load_pipeline(model: str) -> Any:
 
     try:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return transformers.pipeline("automatic-speech-recognition", model=model, device=device)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+        return transformers.pipeline(
+            "automatic-speech-recognition", model=model, device=device, trust_remote_code=False
+        )
+    except Exception as error:  # every model and tokenizer has its own exceptions for damaged files
         reason = " ".join(str(error).split())
         raise InputError(f"hf:{model}: cannot be loaded as a speech recogniser ({reason[:300]})") from error

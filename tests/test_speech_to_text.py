@@ -78,6 +78,8 @@ def test_language_is_needed_only_if_the_command_asks_for_it(clip):
         ("command:python 'a {audio}", "cannot be parted into arguments"),
         ("python:json", "expected python:MODULE:FUNCTION, got python:json"),
         ("python:no_such_module_here:f", "python:no_such_module_here:f cannot be imported"),
+        ("python::f", r"python::f cannot be imported \(ValueError: Empty module name\)"),
+        ("python:.here:f", r"python:\.here:f cannot be imported \(TypeError: "),
         ("python:json:no_such_function", "has no attribute 'no_such_function'"),
         ("python:json:__name__", "is str, expected a function"),
     ],
@@ -104,6 +106,14 @@ def test_function_is_found_in_the_current_folder(tmp_path, clip, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     assert open_recogniser("python:my_own_recogniser:listen")(clip, "en") == "en words"
+
+
+def test_module_with_a_mistake_is_named(tmp_path, monkeypatch):
+    (tmp_path / "my_mistaken_recogniser.py").write_text("def listen(waveform, language:\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(InputError, match=r"my_mistaken_recogniser:listen cannot be imported \(SyntaxError: "):
+        open_recogniser("python:my_mistaken_recogniser:listen")
 
 
 def test_function_must_return_a_string(clip):
@@ -152,8 +162,9 @@ def test_missing_package_is_named(monkeypatch):
         open_recogniser("hf:a/b")
 
 
-def test_pipeline_of_a_tiny_model(tmp_path, clip):
-    """A wav2vec 2.0 with random weights: its letters mean nothing, but they are those of the pipeline."""
+@pytest.fixture
+def wav2vec2(tmp_path):
+    """A wav2vec 2.0 with random weights."""
     transformers = pytest.importorskip("transformers")
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdef"]
     (tmp_path / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
@@ -165,9 +176,31 @@ def test_pipeline_of_a_tiny_model(tmp_path, clip):
         vocab_size=len(letters), hidden_size=8, intermediate_size=8, pad_token_id=0, **sizes, **heads
     )
     transformers.Wav2Vec2ForCTC(config).save_pretrained(tmp_path / "model")
-    text = open_recogniser(f"hf:{tmp_path / 'model'}")(clip, "en")
+    return tmp_path / "model"
+
+
+def test_pipeline_of_a_tiny_model(wav2vec2, clip):
+    """Its letters mean nothing, but they are those of the pipeline."""
+    text = open_recogniser(f"hf:{wav2vec2}")(clip, "en")
     assert text
     assert set(text) <= set("abcdef <unk>/s")
+
+
+def test_damaged_model_is_an_error(wav2vec2):
+    path = wav2vec2 / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="model: cannot be loaded as a speech recogniser"):
+        open_recogniser(f"hf:{wav2vec2}")
+
+
+def test_code_beside_a_model_is_not_run(wav2vec2, tmp_path):
+    config = json.loads((wav2vec2 / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCTC": "mine.Mine"}}
+    (wav2vec2 / "config.json").write_text(json.dumps(config))
+    (wav2vec2 / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
+    with pytest.raises(InputError, match="model: cannot be loaded as a speech recogniser"):
+        open_recogniser(f"hf:{wav2vec2}")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_folder_without_a_model_is_an_error(tmp_path):
