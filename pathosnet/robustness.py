@@ -284,6 +284,8 @@ def _check(wer: Sequence[float], seeds: Sequence[int]) -> None:
             raise InputError(f"wer: expected rates between 0 and 1, got {rate:g}; 0.2 is 20 %")
     if not seeds or min(seeds) < 0:
         raise InputError(f"seeds: expected at least one, none below 0, got {', '.join(map(str, seeds)) or 'none'}")
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds: expected each once, got {', '.join(map(str, seeds))}")
 
 
 def _vocabulary(corpus: Corpus) -> dict[str, list[str]]:

@@ -187,9 +187,16 @@ def test_rates_are_shares(finished, corpus):
         measured(finished, corpus, wer=[20])
 
 
-@pytest.mark.parametrize("seeds", [[], [-1]])
-def test_seeds_must_be_usable(finished, corpus, seeds):
-    with pytest.raises(InputError, match="seeds: expected at least one, none below 0"):
+@pytest.mark.parametrize(
+    ("seeds", "complaint"),
+    [
+        ([], "at least one, none below 0, got none"),
+        ([-1], "at least one, none below 0"),
+        ([0, 0], "each once, got 0, 0"),
+    ],
+)
+def test_seeds_must_be_usable(finished, corpus, seeds, complaint):
+    with pytest.raises(InputError, match=f"seeds: expected {complaint}"):
         measured(finished, corpus, seeds=seeds)
 
 

@@ -14,10 +14,13 @@ class WordErrors:
     words: int
     """Of the references."""
     wer: float
+    """Substitutions, deletions and insertions for each word; with many insertions above 1."""
     cer: float
+    """The same for each character."""
     substitutions: int
     deletions: int
     insertions: int
+    """All three of words."""
 
 
 def normalise_transcript(text: str) -> str:
