@@ -1,11 +1,12 @@
-"""Measures what a trained model is worth as a beginning, and prints a Markdown table.
+"""Measures what a trained model is worth as a beginning, and prints Markdown tables.
 
-python benchmarks/fine_tuning.py DATA [--seeds 5] [--epochs 30]
+python benchmarks/fine_tuning.py DATA [--seeds 10] [--epochs 30]
 
 DATA holds the folders ravdess, nemo and emovo, each with a manifest.csv. A model of log-mel features is trained on the
 first two (English and Polish) and fine-tuned on 5, 10, 20 and 40 utterances a class of the third (Italian), a fifth of
-which validate. The same options train a model from nothing on the same utterances. Two of the six actors, others for
-every seed, are tested and not heard in training.
+which validate. The same options train a model from nothing on the same utterances. Two of the six actors, another pair
+for every seed, are tested and not heard in training. The second table is of differences to training from nothing, draw by
+draw.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,8 @@ def choose(corpus: Corpus, per_class: int, seed: int) -> Split:
     """Draws utterances of each class; the actors of the test part are others."""
     generator = random.Random(seed)
     actors = sorted({utterance.speaker for utterance in corpus.utterances})
-    tested = {actors[(seed + k * len(actors) // NUM_TESTED) % len(actors)] for k in range(NUM_TESTED)}
+    pairs = list(combinations(actors, NUM_TESTED))
+    tested = set(random.Random(0).sample(pairs, len(pairs))[seed])
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for label in corpus.labels:
         own = [i for i, utterance in enumerate(corpus.utterances) if utterance.emotion == label]
@@ -48,7 +51,7 @@ def main() -> None:
     """Trains, fine-tunes and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="Folder of the corpora.")
-    parser.add_argument("--seeds", type=int, default=5, help="Draws of utterances and actors.")
+    parser.add_argument("--seeds", type=int, default=10, help="Draws of utterances and actors, up to 15.")
     parser.add_argument("--epochs", type=int, default=30, help="Of every training.")
     options = parser.parse_args()
     config = TrainConfig(**OPTIONS, epochs=options.epochs, patience=options.epochs, progress=False)  # type: ignore[arg-type]
@@ -76,24 +79,25 @@ def main() -> None:
                 for part in ("classifier", "branches")
             },
         }
-        print("| UAR, mean ± standard deviation | " + " | ".join(f"{size} a class" for size in SIZES) + " |")
-        print("|---" * (len(SIZES) + 1) + "|")
+        draws = {size: [(seed, choose(prepared.corpus, size, seed)) for seed in range(options.seeds)] for size in SIZES}
+        found: dict[str, np.ndarray] = {}
+        print_row("UAR, mean ± standard deviation", [f"{size} a class" for size in SIZES])
+        print_row("---", ["---"] * len(SIZES))
         for name, way in ways.items():
-            cells = [
-                describe(
-                    [
-                        uar(prepared.corpus, split, way(split, seed))
-                        for seed, split in splits(prepared, size, options.seeds)
-                    ]
-                )
-                for size in SIZES
-            ]
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
-
-
-def splits(prepared: PreparedCorpus, per_class: int, seeds: int) -> list[tuple[int, Split]]:
-    """Draws for every seed."""
-    return [(seed, choose(prepared.corpus, per_class, seed)) for seed in range(seeds)]
+            found[name] = np.array(
+                [[uar(prepared.corpus, split, way(split, seed)) for seed, split in draws[size]] for size in SIZES]
+            )
+            spread = found[name].std(axis=1, ddof=1)
+            print_row(name, [f"{m:.3f} ± {sd:.3f}" for m, sd in zip(found[name].mean(axis=1), spread, strict=True)])
+        print()
+        print_row("difference in UAR, mean ± standard error", [f"{size} a class" for size in SIZES])
+        print_row("---", ["---"] * len(SIZES))
+        for name in list(ways)[2:]:
+            for reference in list(ways)[:2]:
+                gains = found[name] - found[reference]
+                errors = gains.std(axis=1, ddof=1) / np.sqrt(options.seeds)
+                cells = [f"{m:+.3f} ± {error:.3f}" for m, error in zip(gains.mean(axis=1), errors, strict=True)]
+                print_row(f"{name} − {reference}", cells)
 
 
 def uar(corpus: Corpus, split: Split, probabilities: Tensor | None) -> float:
@@ -103,9 +107,9 @@ def uar(corpus: Corpus, split: Split, probabilities: Tensor | None) -> float:
     return measure(truth, probabilities.numpy(), corpus.labels).uar
 
 
-def describe(values: list[float]) -> str:
-    """Writes mean and standard deviation."""
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+def print_row(name: str, cells: list[str]) -> None:
+    """Prints a line of a Markdown table."""
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
