@@ -5,8 +5,8 @@ python benchmarks/fine_tuning.py DATA [--seeds 10] [--epochs 30]
 DATA holds the folders ravdess, nemo and emovo, each with a manifest.csv. A model of log-mel features is trained on the
 first two (English and Polish) and fine-tuned on 5, 10, 20 and 40 utterances a class of the third (Italian), a fifth of
 which validate. The same options train a model from nothing on the same utterances. Two of the six actors, another pair
-for every seed, are tested and not heard in training. The second table is of differences to training from nothing, draw by
-draw.
+for every seed, are tested and not heard in training. The second table has differences to training from nothing, draw
+by draw.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from torch import Tensor
 from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.corpora import Corpus, Split
 from pathosnet.evaluation import measure
-from pathosnet.experiment import PreparedCorpus, compute_outputs, prepare, read_corpus, train, train_fold
+from pathosnet.experiment import compute_outputs, prepare, read_corpus, train, train_fold
 from pathosnet.finetuning import finetune_fold
 
 SIZES = (5, 10, 20, 40)
