@@ -1,7 +1,7 @@
 """Measures feature extraction beside what it is compared with, and prints one row of a Markdown table a measurement.
 
 OMP_NUM_THREADS=2 python benchmarks/extraction.py [vggish | vggish-44k | clip | whole | networks | import | predict |
-                                                  growth | memory | workers] [--runs 5]
+                                                  memory | workers] [--runs 5]
 
 Without a name, all of them. Weights are random: their values cost nothing. Both sides of a ratio take turns in one
 process; each round also times a float32 matrix product, so that absolute figures can be compared between machines.
@@ -290,32 +290,10 @@ def predict(runs: int) -> None:
     row("one prediction, warm, 3 s clip, ensemble", "–", "–", latency, shares, product_rate(times))
 
 
-def growth(runs: int) -> None:
-    """How the cost grows with the length of a clip."""
-    lengths = (5.0, 20.0, 80.0)
-    extractors: dict[str, AcousticExtractor] = {
-        "logmel": LogMelExtractor(),
-        "vggish": VGGishExtractor(VGGish().eval()),
-        "ghostvlad": GhostVLADExtractor(ThinResNet34().eval()),
-    }
-    waveforms = {seconds: torch.from_numpy(speechlike(seconds)[:, 0]) for seconds in lengths}
-    for name, extractor in extractors.items():
-        sides = {str(s): (lambda w=w, e=extractor: e(w)) for s, w in waveforms.items()}
-        times = take_turns(runs, **sides)
-        medians = [median(w for w, _ in times[str(seconds)]) for seconds in lengths]
-        cpu = [median(c for _, c in times[str(seconds)]) for seconds in lengths]
-        row(
-            f"{name}, 5 s → 20 s → 80 s", "–", "1 → 4 → 16",
-            f"**1 → {medians[1] / medians[0]:.1f} → {medians[2] / medians[0]:.1f}**, "
-            f"CPU 1 → {cpu[1] / cpu[0]:.1f} → {cpu[2] / cpu[0]:.1f}",
-            " → ".join(f"{1000 * value:.0f}" for value in medians) + " ms", product_rate(times),
-        )  # fmt: skip
-
-
 def memory(runs: int) -> None:
     """The most memory that extracting from one long file takes, in a process of its own."""
     cases = (("logmel", 60), ("vggish", 60), ("logmel,vggish,ghostvlad", 3), ("logmel,vggish,ghostvlad", 12),
-             ("sparse", 60), ("sparse, 44.1 kHz stereo", 60))  # fmt: skip
+             ("logmel,vggish,ghostvlad", 60), ("sparse", 60), ("sparse, 44.1 kHz stereo", 60))  # fmt: skip
     print("| features | length | before | most | of the file's waveform |\n|---|---|---|---|---|")
     for names, minutes in cases:
         command = [sys.executable, __file__, "_memory", names, str(minutes)]
@@ -373,7 +351,6 @@ MEASUREMENTS = {
     "networks": networks,
     "import": imports,
     "predict": predict,
-    "growth": growth,
     "workers": workers,
     "memory": memory,
 }

@@ -8,8 +8,8 @@ from pathosnet.presets import preset_names, preset_path
 PAPER = ("baseline", "pathosnet", "pathosnet-multilingual", "authors-v2")
 
 
-def test_presets_are_the_papers_models_the_authors_and_one_that_needs_nothing():
-    assert preset_names() == sorted((*PAPER, "offline"))
+def test_presets_are_the_papers_models_the_authors_and_two_that_need_nothing():
+    assert preset_names() == sorted((*PAPER, "offline", "dimensions"))
 
 
 @pytest.mark.parametrize("name", preset_names())
