@@ -265,7 +265,7 @@ class TrainConfig:
             if self.early_stopping_metric == "ccc":
                 raise InputError("early_stopping_metric: ccc is for --targets; expected loss, accuracy or uar")
             return
-        if len(set(self.targets)) != len(self.targets):
+        if len({name.lower() for name in self.targets}) != len(self.targets):
             raise InputError(f"targets: expected each column once, got {','.join(self.targets)}")
         if self.early_stopping_metric in ("accuracy", "uar"):
             raise InputError(

@@ -120,7 +120,7 @@ def test_target_that_does_not_vary_cannot_be_learnt(tmp_path):
         ({"label_smoothing": 0.1}, "label_smoothing: is for emotions"),
         ({"drop_labels": "fear"}, "drop_labels: is for emotions"),
         ({"early_stopping_metric": "uar"}, "uar is for emotions; with targets expected loss or ccc"),
-        ({"targets": "a,a"}, "targets: expected each column once, got a,a"),
+        ({"targets": "a,A"}, "targets: expected each column once, got a,A"),
         ({"targets": "", "early_stopping_metric": "ccc"}, "ccc is for --targets"),
     ],
 )

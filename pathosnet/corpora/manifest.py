@@ -15,6 +15,8 @@ from pathosnet.files import read_csv
 
 OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
+RESERVED = (*OPTIONAL_COLUMNS, "audio", "emotion", "seed", "manifest", "row", "label", "start", "end", "error", "mean")
+"""Names of columns, here or in predictions, that numbers to estimate cannot have."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,9 @@ def read_manifest(
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
     if not dimensional:
         check_labels(labels)
+    for name in labels if dimensional else ():
+        if name.lower() in RESERVED:
+            raise InputError(f"targets: {name!r} is what tables call something else; rename the column")
 
     def expressed(row: Mapping[str, str], where: str) -> dict[str, Any]:
         if dimensional:

@@ -46,6 +46,13 @@ def test_what_is_no_number_is_named_with_its_row(tmp_path, cell):
         read_manifest(path, ["valence"], needs_audio=False, dimensional=True)
 
 
+@pytest.mark.parametrize("name", ["text", "Row", "mean"])
+def test_names_that_tables_have_already_are_refused(tmp_path, name):
+    path = write_manifest(tmp_path / "ratings.csv", [{"text": "t", "row": "1", "mean": "2"}])
+    with pytest.raises(InputError, match=f"targets: '{name}' is what tables call something else; rename the column"):
+        read_manifest(path, [name], needs_audio=False, dimensional=True)
+
+
 def test_missing_column_is_named(tmp_path):
     with pytest.raises(InputError, match="has no column 'dominance', only text, valence"):
         read_manifest(write(tmp_path), ["valence", "dominance"], needs_audio=False, dimensional=True)
