@@ -194,6 +194,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     for column in columns:
         if column.lower() not in header:
             hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
+            hint += ", or name columns of numbers with --targets" if column == "emotion" and len(header) > 1 else ""
             raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
     named = [column for column in header if column]  # spreadsheets leave empty columns at the end
     if len(set(named)) != len(named):
@@ -240,5 +241,6 @@ def _to_number(cell: str, name: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: expected a number as {name}, got {cell!r}; fill it in or remove the row")
+        hint = "write a point for the comma" if "," in cell else "fill it in or remove the row"
+        raise InputError(f"{where}: expected a number as {name}, got {cell!r}; {hint}")
     return value

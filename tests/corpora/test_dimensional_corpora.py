@@ -39,10 +39,12 @@ def test_emotions_of_the_same_file_are_not_read(tmp_path):
     assert len(read_manifest(path, ["valence"], needs_audio=False, dimensional=True)) == 3
 
 
-@pytest.mark.parametrize("cell", ["", "high", "nan", "inf"])
-def test_what_is_no_number_is_named_with_its_row(tmp_path, cell):
+@pytest.mark.parametrize(
+    ("cell", "advice"), [("", "fill it in"), ("high", "fill it in"), ("nan", ""), ("inf", ""), ("3,5", "write a point")]
+)
+def test_what_is_no_number_is_named_with_its_row(tmp_path, cell, advice):
     path = write(tmp_path, ["1", cell, "2"])
-    with pytest.raises(InputError, match=rf"ratings.csv, row 3: expected a number as valence, got '{cell}'"):
+    with pytest.raises(InputError, match=rf"ratings.csv, row 3: expected a number as valence, got '{cell}'; {advice}"):
         read_manifest(path, ["valence"], needs_audio=False, dimensional=True)
 
 
