@@ -194,7 +194,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     for column in columns:
         if column.lower() not in header:
             hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
-            hint += ", or name columns of numbers with --targets" if column == "emotion" and len(header) > 1 else ""
+            hint += "; columns of numbers are for train --targets" if column == "emotion" and len(header) > 1 else ""
             raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
     named = [column for column in header if column]  # spreadsheets leave empty columns at the end
     if len(set(named)) != len(named):
