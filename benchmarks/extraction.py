@@ -27,46 +27,25 @@ import torch
 from torch import Tensor
 
 from pathosnet import PathosNet
-from pathosnet.audio import load_audio
-from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.backbones.fast_layers import FastLayers
+from pathosnet.audio.reading import load_audio
+from pathosnet.backbones import ThinResNet34, VGGish, fused
 from pathosnet.corpora import Utterance
-from pathosnet.extraction import extract
-from pathosnet.extractors import (
+from pathosnet.features import HashedWords, TextEmbedder, log_mel_examples, spectrogram_windows
+from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
     GhostVLADExtractor,
     LogMelExtractor,
     VGGishExtractor,
     extract_together,
 )
-from pathosnet.features import HashedWords, TextEmbedder, log_mel_examples, spectrogram_windows
-from pathosnet.features.silence import remove_silence
-from pathosnet.features.spectrogram import normalised_spectrogram
+from pathosnet.features.acoustic.silence import remove_silence
+from pathosnet.features.acoustic.spectrogram import normalized_spectrogram
+from pathosnet.features.extract import extract
 from pathosnet.models import EmotionNetwork, Ensemble
 
 RATE = 16_000
 MATRIX = 2048
 Times = dict[str, list[tuple[float, float]]]
-
-
-class PlainLayers(FastLayers):
-    """Every layer's own forward, one after the other, as an eager port runs them."""
-
-    def convolve(self, x: Tensor, layer: Any, norm: Any = None, relu: bool = True) -> Tensor:
-        """Computes convolution, batch norm and ReLU."""
-        x = layer(x) if norm is None else norm(layer(x))
-        return torch.relu(x) if relu else x
-
-    def multiply(self, x: Tensor, layer: Any) -> Tensor:
-        """Computes a dense layer."""
-        product: Tensor = layer(x)
-        return product
-
-
-def plain(backbone: Any) -> Any:
-    """Returns a backbone that runs layer by layer."""
-    backbone.layers = PlainLayers()
-    return backbone
 
 
 def speechlike(seconds: float, rate: int = RATE, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -140,7 +119,6 @@ def vggish(runs: int, rate: int = RATE, channels: int = 1, target: str = "2.5×"
         extractors = {p: {"vggish": VGGishExtractor(model, p)} for p in ("32", "bf16")}  # type: ignore[arg-type]
 
         def ours(precision: str) -> None:
-            model.layers.dtype = torch.bfloat16 if precision == "bf16" else None
             for _ in extract(sources, extractors[precision], workers=0, progress=False):
                 pass
 
@@ -163,7 +141,7 @@ def clip(runs: int) -> None:
     """Both features of one clip: window by window, and ours."""
     seconds = 7.0
     waveform = torch.from_numpy(speechlike(seconds)[:, 0])
-    plain_vggish, plain_thin = plain(VGGish().eval()), plain(ThinResNet34().eval())
+    plain_vggish, plain_thin = VGGish().eval(), ThinResNet34().eval()
 
     @torch.no_grad()
     def one_by_one() -> None:
@@ -191,16 +169,17 @@ def clip(runs: int) -> None:
 
 def whole(runs: int) -> None:
     """Thin ResNet-34 on whole clips: a plain port, and ours."""
-    spectrograms = torch.stack([normalised_spectrogram(torch.randn(40_000)) for _ in range(4)])  # 2.5 s
-    model, port = ThinResNet34().eval(), plain(ThinResNet34().eval())
+    spectrograms = torch.stack([normalized_spectrogram(torch.randn(40_000)) for _ in range(4)])  # 2.5 s
+    model = ThinResNet34().eval()
 
-    def run(network: Any, dtype: torch.dtype | None = None) -> None:
-        network.layers.dtype = dtype
+    def run(network: Any) -> None:
         with torch.no_grad():
             for spectrogram in spectrograms:
                 network(spectrogram.unsqueeze(0))
 
-    times = take_turns(runs, theirs=lambda: run(port), ours=lambda: run(model), bf16=lambda: run(model, torch.bfloat16))
+    times = take_turns(
+        runs, theirs=lambda: run(model), ours=lambda: run(fused(model)), bf16=lambda: run(fused(model, torch.bfloat16))
+    )
     what = "Thin ResNet-34, whole clips of 2.5 s"
     compare(what, "plain eager port", times, 10.0, "2×", "theirs", "ours")
     compare(f"{what}, bf16", "plain eager port", times, 10.0, "–", "theirs", "bf16")
@@ -220,7 +199,7 @@ def networks(runs: int) -> None:
 
         @torch.no_grad()
         def run(network: Any = network, inputs: Tensor = inputs) -> None:
-            network(inputs)
+            fused(network)(inputs)
 
         with FlopCounterMode(display=False) as counter:
             run()

@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.corpora import Corpus, Split
 from pathosnet.evaluation import measure
-from pathosnet.experiment import compute_outputs, prepare, read_corpus, train, train_fold
-from pathosnet.finetuning import finetune_fold
+from pathosnet.experiments.config import FINETUNE_DEFAULTS, TrainConfig
+from pathosnet.experiments.evaluate import compute_outputs
+from pathosnet.experiments.finetune import finetune_fold
+from pathosnet.experiments.prepare import prepare, read_corpus
+from pathosnet.experiments.train import train, train_fold
 
 SIZES = (5, 10, 20, 40)
 NUM_TESTED = 2

@@ -20,8 +20,13 @@ from matplotlib.figure import Figure
 from training import UTTERANCES, join_networks, lengths, make_network, make_table, seconds_an_epoch
 
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
-from pathosnet.feature_store import FeatureStore, Recipe
+from pathosnet.features.acoustic.extractors import (
+    AcousticExtractor,
+    GhostVLADExtractor,
+    LogMelExtractor,
+    VGGishExtractor,
+)
+from pathosnet.features.store import FeatureStore, Recipe
 from pathosnet.models import TEXT
 from pathosnet.training import EnsembleModule, NetworkModule
 

@@ -23,12 +23,19 @@ from pytorch_lightning.callbacks import Callback
 from torch.profiler import ProfilerActivity, profile
 
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.config import TrainConfig
 from pathosnet.corpora import Split
-from pathosnet.feature_store import FeatureStore, Recipe
 from pathosnet.features import WordVectors
-from pathosnet.models import TEXT, EmotionNetwork
-from pathosnet.training import EmotionModule, EnsembleModule, FeatureTable, NetworkModule, StageTrainer
+from pathosnet.features.store import FeatureStore, Recipe
+from pathosnet.models import TEXT, BranchOptions, EmotionNetwork
+from pathosnet.training import (
+    EmotionModule,
+    EnsembleModule,
+    FeatureTable,
+    Fitting,
+    Hardware,
+    NetworkModule,
+    StageTrainer,
+)
 from pathosnet.training.data import FeatureDataset, collate
 from pathosnet.training.stages import join_networks
 
@@ -82,15 +89,16 @@ class Clock(Callback):
 def seconds_an_epoch(module: EmotionModule, table: FeatureTable, epochs: int) -> float:
     """Trains with Lightning as every run does, and takes the median epoch but for the first."""
     clock = Clock()
-    config = TrainConfig(epochs=epochs + 1, patience=epochs + 1, accelerator="cpu", logger="none", progress=False)
-    with tempfile.TemporaryDirectory() as folder:
-        StageTrainer(config, Path(folder), callbacks=[clock]).fit("stage", module, table, make_split(len(table)))
+    trainer = StageTrainer(
+        Fitting(epochs=epochs + 1, patience=epochs + 1), Hardware(accelerator="cpu"), callbacks=[clock]
+    )
+    trainer.fit("stage", module, table, make_split(len(table)))
     return median(np.diff(clock.ends).tolist())
 
 
 def make_network(name: str) -> EmotionNetwork:
-    """Makes one network of the paper's ensemble."""
-    return EmotionNetwork({name: DIMS[name], TEXT: DIMS[TEXT]}, 4)
+    """Makes one network of the paper's ensemble, with standardized inputs as every run has them by default."""
+    return EmotionNetwork({name: DIMS[name], TEXT: DIMS[TEXT]}, 4, options=BranchOptions(standardize=True))
 
 
 def measure_stages(epochs: int) -> None:

@@ -6,8 +6,7 @@ python examples/cross_validate.py corpus.csv runs/cv
 import json
 import sys
 
-from pathosnet.config import TrainConfig
-from pathosnet.cross_validation import cross_validate
+from pathosnet import TrainConfig, cross_validate
 from pathosnet.evaluation import Predictions
 
 corpus, out = sys.argv[1:3]

@@ -6,8 +6,8 @@ python examples/fine_tune.py runs/base corpus.csv runs/mine
 import sys
 from dataclasses import replace
 
-from pathosnet import PathosNet
-from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
+from pathosnet import PathosNet, TrainConfig
+from pathosnet.experiments.config import FINETUNE_DEFAULTS
 
 base, corpus, out = sys.argv[1:4]
 model = PathosNet.from_pretrained(base)

@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from scipy.fft import dct
 
-from pathosnet import PathosNet
-from pathosnet.config import TrainConfig
-from pathosnet.experiment import train
-from pathosnet.extractors import AcousticExtractor, register_extractor
+from pathosnet import PathosNet, TrainConfig, train
 from pathosnet.features import log_mel_frames
+from pathosnet.features.acoustic.extractors import AcousticExtractor, register_extractor
 
 
 @register_extractor

@@ -1,4 +1,4 @@
-"""Recognises the emotion of recordings with a trained model.
+"""Recognizes the emotion of recordings with a trained model.
 
 python examples/predict.py runs/mine a.wav b.flac
 """

@@ -3,15 +3,14 @@
 python examples/several_languages.py runs/multilingual en.csv it.csv …
 
 The column "language" says which vectors read a text. Hashed words, the default, need no file and know no meanings;
-with vectors in one space, what is learnt in one language helps in another:
+with vectors in one space, what is learned in one language helps in another:
 text=("en=wiki.multi.en.vec", "it=wiki.multi.it.vec").
 """
 
 import sys
 
-from pathosnet.config import TrainConfig
+from pathosnet import TrainConfig, train
 from pathosnet.evaluation import Predictions
-from pathosnet.experiment import train
 
 out, *corpora = sys.argv[1:]
 run = train(corpora, out, TrainConfig(text=("hashed",), epochs=20))

@@ -5,8 +5,7 @@ python examples/train.py corpus.csv runs/mine
 
 import sys
 
-from pathosnet.config import TrainConfig
-from pathosnet.experiment import train
+from pathosnet import TrainConfig, train
 
 corpus, out = sys.argv[1:3]
 run = train(corpus, out, TrainConfig(acoustic=("logmel",), text=("hashed",), modality_dropout=0.2, epochs=20))

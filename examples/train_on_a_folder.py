@@ -6,10 +6,9 @@ python examples/train_on_a_folder.py clips runs/mine
 import sys
 from pathlib import Path
 
-from pathosnet.config import TrainConfig
+from pathosnet import TrainConfig, train
 from pathosnet.corpora.importing import ImportOptions, import_corpus
 from pathosnet.corpora.known.patterns import of_name
-from pathosnet.experiment import train
 
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 manifest = Path(f"{folder}.csv")

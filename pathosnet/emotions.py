@@ -1,5 +1,6 @@
 """Names of emotions: the paper's four, their spellings in corpora and languages, and their valence."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -27,6 +28,13 @@ ALIASES: Mapping[str, str] = MappingProxyType(
             "calm": "calm calmness calma",
             "boredom": "boredom bored noia langeweile",
             "contempt": "contempt disprezzo",
+            "amusement": "amused amusement",
+            "sleepiness": "sleepy sleepiness",
+            "anxiety": "anxious anxiety",
+            "apology": "apologetic apology",
+            "assertiveness": "assertive assertiveness",
+            "concern": "concerned concern",
+            "encouragement": "encouraging encouragement",
         }.items()
         for alias in aliases.split()
     }
@@ -42,7 +50,7 @@ VALENCE: Mapping[str, str] = MappingProxyType(
 """Emotion → valence. The authors count neutral as positive."""
 
 
-def normalise_label(
+def normalize_label(
     value: str, labels: Iterable[str], mapping: Mapping[str, str] | None = None, where: str = "label"
 ) -> str:
     """Finds the label that a corpus means by ``value``.
@@ -58,15 +66,16 @@ def normalise_label(
     Raises:
         InputError: no label fits.
 
-    >>> normalise_label("Gioia", PAPER_EMOTIONS)
+    >>> normalize_label("Gioia", PAPER_EMOTIONS)
     'happiness'
     """
     labels = tuple(labels)
-    lowered = {label.lower(): label for label in labels}
-    meant = {spelling.lower(): label for spelling, label in (mapping or {}).items()}.get(value.strip().lower(), value)
-    if meant.strip() in labels:
-        return meant.strip()
-    key = meant.strip().lower()
+    lowered = {spelling_key(label): label for label in labels}
+    meant = {spelling_key(spelling): label for spelling, label in (mapping or {}).items()}
+    found = meant.get(spelling_key(value), value).strip()
+    if found in labels:
+        return found
+    key = spelling_key(found)
     for candidate in (key, ALIASES.get(key, "")):
         if candidate in lowered:
             return lowered[candidate]
@@ -74,6 +83,15 @@ def normalise_label(
         f"{where}: expected an emotion out of {', '.join(labels)}, got {value!r}; "
         f"map it (--label {value}={labels[0]}), leave it out (--drop-labels {value}) or name your own --labels"
     )
+
+
+def spelling_key(label: str) -> str:
+    """Makes spellings comparable: in lower case, letters with accents as one character, no blanks around them.
+
+    >>> spelling_key("Felicita\N{COMBINING GRAVE ACCENT} ") == "felicit\N{LATIN SMALL LETTER A WITH GRAVE}"
+    True
+    """
+    return unicodedata.normalize("NFC", label).strip().lower()
 
 
 def valence_of(probabilities: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a person did wrong, as opposed to what the library did wrong."""
+"""Errors in the user's input, as opposed to bugs of the library."""
 
 
 class InputError(ValueError):

@@ -1,11 +1,14 @@
-"""Files and folders that appear whole or not at all."""
+"""Paths, the cache, tables, notes about them, and files and folders that appear whole or not at all."""
 
 import csv
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
+import unicodedata
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,47 @@ from typing import Any
 from pathosnet.errors import InputError
 
 FINGERPRINT_BYTES = 1 << 20
+CACHE_VARIABLE = "PATHOSNET_CACHE"
+
+
+def to_path(value: str | os.PathLike[str]) -> Path:
+    """Reads a path as a person writes it: ``~`` is the home folder.
+
+    >>> to_path("~/runs") == Path.home() / "runs"
+    True
+    """
+    return Path(os.path.expanduser(value))
+
+
+def cache_folder(name: str) -> Path:
+    """Returns a folder of the user's cache, which need not exist yet.
+
+    It is in ``$PATHOSNET_CACHE``; if that is not set, where the system keeps caches.
+
+    Args:
+        name: what is kept there.
+    """
+    if own := os.environ.get(CACHE_VARIABLE):
+        return to_path(own) / name
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "pathosnet" / name
+
+
+@contextmanager
+def importing_from_here() -> Iterator[None]:
+    """Lets modules of the current folder be imported inside the block; afterwards ``sys.path`` is as it was."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
 
 
 @contextmanager
@@ -30,15 +74,14 @@ def written_aside(target: str | Path, overwrite: bool = False, marker: str | Non
     Raises:
         InputError: ``target`` exists and may not be replaced, or its parent cannot be written to.
     """
-    target = Path(target)
+    target = to_path(target)
     _check_replaceable(target, overwrite, marker)
+    aside = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:8]}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        aside.mkdir(parents=True)  # not tempfile's, which nobody else may read, whatever the umask says
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error}); choose another folder") from error
     try:
-        aside.chmod(0o755)
         yield aside
         _check_replaceable(target, overwrite, marker)  # it may have appeared in the meantime
         if target.exists():
@@ -61,7 +104,7 @@ def file_written_aside(target: str | Path, overwrite: bool = False) -> Iterator[
     Raises:
         InputError: ``target`` exists and may not be replaced, or its folder cannot be written to.
     """
-    target = Path(target)
+    target = to_path(target)
     _check_file_replaceable(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,24 +166,20 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: {reason}; choose another name") from error
 
 
-def read_csv(
-    path: str | Path, expected: str = "a CSV file", delimiter: str = ",", strict: bool = True
-) -> list[list[str]]:
-    """Reads the cells of a table in UTF-8, with or without a byte-order mark.
+def read_csv(path: str | Path, expected: str = "a CSV file") -> list[list[str]]:
+    """Reads the cells of a table that this library wrote, in UTF-8 with commas.
 
     Args:
         path: of the file.
         expected: what it should be, for the message.
-        delimiter: between cells.
-        strict: whether quotes must be in their places.
 
     Raises:
         InputError: the file is missing or is no such table.
     """
-    path = Path(path)
+    path = to_path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.reader(file, delimiter=delimiter, strict=strict))
+            return list(csv.reader(file, strict=True))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected {expected}") from error
     except UnicodeDecodeError as error:
@@ -155,13 +194,33 @@ def read_json(path: str | Path) -> Any:
     Raises:
         InputError: the file is missing or is not JSON.
     """
-    path = Path(path)
+    path = to_path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error})") from error
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads a YAML file that holds names with values; an empty one holds none.
+
+    Raises:
+        InputError: the file is missing or is no such YAML.
+    """
+    import yaml
+
+    path = to_path(path)
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: is not valid YAML ({error})") from error
+    if found is not None and not (isinstance(found, dict) and all(isinstance(name, str) for name in found)):
+        raise InputError(f"{path}: expected lines such as epochs: 3, got {found!r:.100}")
+    return found or {}
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -188,9 +247,97 @@ def hash_file(path: str | Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with Path(path).open("rb") as file:
+        with to_path(path).open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()
+
+
+def is_main_process() -> bool:
+    """Whether this process writes: with several processes (DDP) only the first does."""
+    names = ("LOCAL_RANK", "SLURM_LOCALID", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def say_note(text: str) -> None:
+    """Prints on stderr what a person should know though it is no error: what was recognized or left out."""
+    if is_main_process():
+        print(f"note: {text}", file=sys.stderr)
+
+
+def walk_files(folder: str | Path) -> Iterator[Path]:
+    """Yields the visible files beneath a folder in the order of their names, linked ones and linked folders too.
+
+    A folder that several links lead to is read once, so that links in a circle come to an end.
+    """
+    entered: set[tuple[int, int]] = set()
+    for path, folders, names in os.walk(folder, followlinks=True):
+        state = os.stat(path)
+        if (state.st_dev, state.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((state.st_dev, state.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and (file := Path(path, name)).is_file():
+                yield file
+
+
+def relative_path(file: str | Path, folder: str | Path) -> str:
+    """Names a file from a folder, with ``/`` between the parts; links keep the names that were given.
+
+    A file on another drive keeps its whole path.
+    """
+    file, folder = os.path.abspath(file), os.path.abspath(folder)
+    try:
+        if os.path.commonpath((file, folder)) != folder:
+            folder = os.path.realpath(folder)  # the way up from a linked folder is the way up from its target
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:
+        return file
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Finds the file that a table names, whichever way its name is written.
+
+    ``~`` is the home directory, backslashes may part folders, and letters with accents may be one character or two (as
+    macOS writes them).
+
+    Args:
+        folder: that names are relative to.
+        name: as the table has it.
+
+    Returns:
+        The file; the name as it stands if there is no such file.
+
+    Raises:
+        InputError: the file system refuses the name.
+    """
+    given = folder / name
+    try:
+        if given.is_file():
+            return given
+        for spelled in dict.fromkeys((name, name.replace("\\", "/"))):
+            meant = folder / (os.path.expanduser(spelled) if spelled.startswith("~") else spelled)
+            if (found := _in_any_normal_form(meant)) is not None and found.is_file():
+                return found
+    except OSError as error:
+        raise InputError(f"{str(given)[:200]}: cannot be read ({error.strerror})") from error
+    return given
+
+
+def _in_any_normal_form(path: Path) -> Path | None:
+    """Finds a path whose parts are there in another Unicode normal form."""
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        if not (found / part).exists():
+            wanted = unicodedata.normalize("NFC", part)
+            if wanted.isascii() or not found.is_dir():
+                return None
+            spellings = (name for name in os.listdir(found) if unicodedata.normalize("NFC", name) == wanted)
+            if (part := next(spellings, "")) == "":
+                return None
+        found /= part
+    return found

@@ -27,8 +27,8 @@ def l2_normalize(x: np.ndarray) -> np.ndarray:
 
 def batch_norm(x: np.ndarray, layer: dict[str, np.ndarray]) -> np.ndarray:
     variables = {name: values.astype(np.float64) for name, values in layer.items()}
-    normalised = (x - variables["moving_mean"]) / np.sqrt(variables["moving_variance"] + EPSILON)
-    return normalised * variables["gamma"] + variables["beta"]
+    normalized = (x - variables["moving_mean"]) / np.sqrt(variables["moving_variance"] + EPSILON)
+    return normalized * variables["gamma"] + variables["beta"]
 
 
 def conv2d(x: np.ndarray, layer: dict[str, np.ndarray], stride: int = 1, same: bool = True) -> np.ndarray:
@@ -104,9 +104,9 @@ def thin_resnet34(layers: Layers, spectrograms: np.ndarray) -> dict[str, np.ndar
 
     features = relu(conv2d(x, layers["x_fc"], same=False))
     assignment = softmax(conv2d(x, layers["gvlad_center_assignment"], same=False))
-    centres = layers["gvlad_pool"]["centers"].astype(np.float64)
+    centers = layers["gvlad_pool"]["centers"].astype(np.float64)
     # (batch, rows, columns, clusters, features)
-    residuals = assignment[..., None] * (features[..., None, :] - centres)
+    residuals = assignment[..., None] * (features[..., None, :] - centers)
     clusters = residuals.sum(axis=(1, 2))[:, :8]
     outputs |= {"x_fc": features, "gvlad_pool": l2_normalize(clusters).reshape(len(x), -1)}
     fc6 = relu(outputs["gvlad_pool"] @ layers["fc6"]["kernel"].astype(np.float64) + layers["fc6"]["bias"])
@@ -115,12 +115,14 @@ def thin_resnet34(layers: Layers, spectrograms: np.ndarray) -> dict[str, np.ndar
 
 def pathosnet(layers: Layers, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """One sequence ``(batch, time, features)`` a branch, in the order of the branches → probabilities."""
+    (classifier,) = _numbered(layers, "dense")
+    features = np.concatenate(pathosnet_branches(layers, inputs), axis=1)
+    return softmax(features / 96.0 @ classifier["kernel"].astype(np.float64) + classifier["bias"])
 
-    def numbered(kind: str) -> list[dict[str, np.ndarray]]:
-        names = [name for name in layers if name.rpartition("_")[0] == kind]
-        return [layers[name] for name in sorted(names, key=lambda name: int(name.rpartition("_")[2]))]
 
-    convolutions, batch_norms, (classifier,) = (numbered(k) for k in ("conv1d", "batch_normalization", "dense"))
+def pathosnet_branches(layers: Layers, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """One sequence ``(batch, time, features)`` a branch → each branch's features ``(batch, width)``."""
+    convolutions, batch_norms = _numbered(layers, "conv1d"), _numbered(layers, "batch_normalization")
     features = []
     for i, x in enumerate(inputs):
         conv = convolutions[5 * i : 5 * i + 5]
@@ -133,5 +135,9 @@ def pathosnet(layers: Layers, inputs: Sequence[np.ndarray]) -> np.ndarray:
             main = conv1d_same(conv1d_same(x, conv[1 + 2 * block]), conv[2 + 2 * block])
             x = relu(batch_norm(max_pool_same(main, axes=(1,)), bn[3 + 2 * block]) + shortcut)
         features.append(x.mean(axis=1))
-    logits = np.concatenate(features, axis=1) / 96.0 @ classifier["kernel"].astype(np.float64) + classifier["bias"]
-    return softmax(logits)
+    return features
+
+
+def _numbered(layers: Layers, kind: str) -> list[dict[str, np.ndarray]]:
+    names = [name for name in layers if name.rpartition("_")[0] == kind]
+    return [layers[name] for name in sorted(names, key=lambda name: int(name.rpartition("_")[2]))]

@@ -12,11 +12,11 @@ import torch
 
 from pathosnet import PathosNet
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.config import TrainConfig
 from pathosnet.evaluation import Predictions
 from pathosnet.evaluation.predictions import ABOUT
-from pathosnet.extractors import LogMelExtractor
+from pathosnet.experiments.config import TrainConfig
 from pathosnet.features import HashedWords, TextEmbedder
+from pathosnet.features.acoustic.extractors import LogMelExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork
 
 RATE = 16_000

@@ -59,26 +59,26 @@ class FileServer(Quiet):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers.get("Range")))
-        behaviour = self.server.behaviours.pop(0) if self.server.behaviours else "ranges"
-        if isinstance(behaviour, int):
-            return self.answer(behaviour)
-        if behaviour.startswith("http"):
-            return self.answer(302, Location=behaviour)
+        behavior = self.server.behaviours.pop(0) if self.server.behaviours else "ranges"
+        if isinstance(behavior, int):
+            return self.answer(behavior)
+        if behavior.startswith("http"):
+            return self.answer(302, Location=behavior)
         body = self.server.files.get(self.path)
         if body is None:
             return self.answer(404)
         tag = f'"{hashlib.md5(body).hexdigest()}"'
         start, headers = 0, {"ETag": tag}
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if match and behaviour != "whole" and self.headers.get("If-Range") == tag:
+        if match and behavior != "whole" and self.headers.get("If-Range") == tag:
             start = int(match[1])
             if start >= len(body):
                 return self.answer(416, Content_Range=f"bytes */{len(body)}")
             headers["Content_Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         rest = body[start:]
-        sent = rest if behaviour in ("ranges", "whole") else rest[: len(rest) // 2]
+        sent = rest if behavior in ("ranges", "whole") else rest[: len(rest) // 2]
         self.answer(206 if start else 200, sent, len(rest), **headers)
-        if behaviour == "hang":
+        if behavior == "hang":
             self.wfile.flush()
             self.server.hung.set()
             self.server.release.wait(20)
@@ -136,6 +136,8 @@ class HubServer(Quiet):
                 for f in json.loads(body)["files"]
             ]
             return self._json({"files": files})
+        if re.fullmatch(r"/api/models/([^/]+/[^/]+)/branch/([^/]+)", path):
+            return self._json({})
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/([^/]+)", path):
             for line in map(json.loads, body.decode().splitlines()):
                 if line["key"] == "file":

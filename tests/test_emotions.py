@@ -1,6 +1,6 @@
 import pytest
 
-from pathosnet.emotions import ALIASES, PAPER_EMOTIONS, VALENCE, check_labels, normalise_label, valence_of
+from pathosnet.emotions import ALIASES, PAPER_EMOTIONS, VALENCE, check_labels, normalize_label, valence_of
 from pathosnet.errors import InputError
 
 
@@ -34,7 +34,7 @@ def test_the_papers_emotions_are_in_the_authors_order() -> None:
     ],
 )
 def test_spellings_of_corpora_and_languages_are_known(value: str, emotion: str) -> None:
-    assert normalise_label(value, PAPER_EMOTIONS) == emotion
+    assert normalize_label(value, PAPER_EMOTIONS) == emotion
 
 
 def test_no_alias_is_an_emotion_of_its_own() -> None:
@@ -53,20 +53,20 @@ def test_every_paper_emotion_has_a_valence() -> None:
 
 
 def test_a_label_of_ones_own_needs_no_alias() -> None:
-    assert normalise_label("bored", ("bored", "awake")) == "bored"
-    assert normalise_label("BORED", ("Bored", "Awake")) == "Bored"
+    assert normalize_label("bored", ("bored", "awake")) == "bored"
+    assert normalize_label("BORED", ("Bored", "Awake")) == "Bored"
 
 
 def test_a_label_as_it_is_written_goes_before_one_in_another_case() -> None:
-    assert normalise_label("A", ("A", "a")) == "A"
-    assert normalise_label("a", ("A", "a")) == "a"
+    assert normalize_label("A", ("A", "a")) == "A"
+    assert normalize_label("a", ("A", "a")) == "a"
 
 
 def test_the_users_mapping_goes_before_everything_else() -> None:
-    assert normalise_label("happy", PAPER_EMOTIONS, {"happy": "sadness"}) == "sadness"
-    assert normalise_label("EXC", PAPER_EMOTIONS, {"exc": "happiness"}) == "happiness"
-    assert normalise_label("exc", PAPER_EMOTIONS, {"Exc": "hap"}) == "happiness"
-    assert normalise_label("sad", PAPER_EMOTIONS, {"happy": "sadness"}) == "sadness"
+    assert normalize_label("happy", PAPER_EMOTIONS, {"happy": "sadness"}) == "sadness"
+    assert normalize_label("EXC", PAPER_EMOTIONS, {"exc": "happiness"}) == "happiness"
+    assert normalize_label("exc", PAPER_EMOTIONS, {"Exc": "hap"}) == "happiness"
+    assert normalize_label("sad", PAPER_EMOTIONS, {"happy": "sadness"}) == "sadness"
 
 
 def test_an_unknown_label_names_the_place_the_labels_and_what_to_do() -> None:
@@ -75,13 +75,13 @@ def test_an_unknown_label_names_the_place_the_labels_and_what_to_do() -> None:
         match=r"^data\.csv, row 7: expected an emotion out of happiness, anger, sadness, neutral, got 'xxx'; "
         r"map it \(--label xxx=happiness\), leave it out \(--drop-labels xxx\) or name your own --labels$",
     ):
-        normalise_label("xxx", PAPER_EMOTIONS, where="data.csv, row 7")
+        normalize_label("xxx", PAPER_EMOTIONS, where="data.csv, row 7")
 
 
 @pytest.mark.parametrize("value", ["", " ", "fear", "excited", "surprise"])
 def test_emotions_that_are_no_label_are_an_error(value: str) -> None:
     with pytest.raises(InputError, match="expected an emotion out of"):
-        normalise_label(value, PAPER_EMOTIONS)
+        normalize_label(value, PAPER_EMOTIONS)
 
 
 def test_valence_sums_the_authors_way() -> None:

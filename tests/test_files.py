@@ -1,12 +1,22 @@
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pathosnet.errors import InputError
-from pathosnet.files import file_written_aside, make_folder, read_csv, read_json, write_json, written_aside
+from pathosnet.files import (
+    file_written_aside,
+    importing_from_here,
+    make_folder,
+    read_csv,
+    read_json,
+    to_path,
+    write_json,
+    written_aside,
+)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -230,15 +240,14 @@ def test_a_folder_is_made_unless_it_is_there(tmp_path: Path) -> None:
 
 def test_a_table_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
     for mark in (b"", b"\xef\xbb\xbf"):
-        (tmp_path / "t.csv").write_bytes(mark + 'a;b\r\n"x;y";è\n'.encode())
-        assert read_csv(tmp_path / "t.csv", delimiter=";") == [["a", "b"], ["x;y", "è"]]
+        (tmp_path / "t.csv").write_bytes(mark + 'a,b\r\n"x,y",è\n'.encode())
+        assert read_csv(tmp_path / "t.csv") == [["a", "b"], ["x,y", "è"]]
 
 
-def test_quotes_are_in_their_places_unless_told_otherwise(tmp_path: Path) -> None:
+def test_quotes_are_in_their_places(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('a\n"x"y\n')
     with pytest.raises(InputError, match=r"t.csv: is not a valid CSV file \(.*\); expected a table"):
         read_csv(tmp_path / "t.csv", "a table")
-    assert read_csv(tmp_path / "t.csv", strict=False) == [["a"], ["xy"]]
 
 
 def test_a_table_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
@@ -249,3 +258,35 @@ def test_a_table_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("è".encode("latin-1"))
     with pytest.raises(InputError, match=r"t.csv: is not UTF-8 text \(.*\); save it as CSV in UTF-8"):
         read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o027, 0o750), (0o002, 0o775)])
+def test_new_folders_and_files_obey_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with written_aside(tmp_path / "run") as folder:
+            (folder / "file").write_text("")
+        with file_written_aside(tmp_path / "file") as path:
+            path.write_text("")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == mode
+    for path in (tmp_path / "run" / "file", tmp_path / "file"):
+        assert path.stat().st_mode & 0o777 == mode & 0o666
+
+
+def test_paths_begin_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert to_path("~/a/b.wav") == tmp_path / "a" / "b.wav"
+    assert to_path("a/~b") == Path("a/~b")
+    assert to_path(Path("/x")) == Path("/x")
+
+
+def test_modules_of_this_folder_leave_the_path_as_it_was(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    with importing_from_here():
+        assert sys.path[0] == str(tmp_path)
+    assert sys.path == before

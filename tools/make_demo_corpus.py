@@ -6,7 +6,7 @@ Writes ``OUT_DIR/manifest.csv`` (``audio,text,emotion,speaker,language,split``),
 
 Half of the clips of an emotion say it in words ("I am so happy to see you again."), the other half are everyday
 sentences that every emotion speaks alike, so that neither the transcript nor the voice is enough alone. The emotion is
-in the voice through espeak-ng's own controls (speed, pitch, pitch range, pauses) and the colour and level of the sound,
+in the voice through espeak-ng's own controls (speed, pitch, pitch range, pauses) and the color and level of the sound,
 each with some chance, so that the classes overlap. Validation and test have voices that the training never hears, and
 some sentences that it never reads.
 
@@ -50,7 +50,7 @@ class Prosody:
     gap: float
     """Pause between words in units of 10 ms, ``espeak-ng -g``."""
     tilt: float
-    """Colour, dB an octave around 1 kHz: a dark voice is below 0, a bright one above."""
+    """Color, dB an octave around 1 kHz: a dark voice is below 0, a bright one above."""
     level: float
     """Loudness, dB of full scale (root mean square)."""
 
@@ -372,7 +372,7 @@ def speak(text: str, voice: str, prosody: Prosody, espeak: str, path: Path) -> n
 
 
 def shape(samples: np.ndarray, prosody: Prosody, random: np.random.Generator) -> np.ndarray:
-    """Cuts the silence around a sentence, adds a faint noise, colours it and sets its level.
+    """Cuts the silence around a sentence, adds a faint noise, colors it and sets its level.
 
     Args:
         samples: ``(samples,)`` at 16 kHz.

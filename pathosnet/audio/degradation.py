@@ -1,4 +1,4 @@
-"""Worse recordings and worse transcripts: noise, a telephone's bandwidth, the errors of a speech recogniser."""
+"""Worse recordings and worse transcripts: noise, a telephone's bandwidth, the errors of a speech recognizer."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pathosnet.audio import SAMPLE_RATE, import_torchaudio, resample
+from pathosnet.audio.reading import SAMPLE_RATE
+from pathosnet.audio.resampling import resample
 
 TELEPHONE_RATE = 8_000
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz, of ITU-T G.712
-MU_LAW_CHANNELS = 256  # 8 bits
-BUTTERWORTH_4 = (0.54119610, 1.30656296)  # the Q of the two biquads that make a Butterworth filter of order 4
+TELEPHONE_ORDER = 4  # of the Butterworth filter at each end
+MU = 255  # mu-law of 8 bits
 
 
 def corrupt_words(
     words: Sequence[str], rate: float, vocabulary: Sequence[str], generator: np.random.Generator
 ) -> list[str]:
-    """Makes a speech recogniser's errors.
+    """Makes a speech recognizer's errors.
 
     Each word is hit with the probability ``rate``; a word that is hit is substituted, deleted, or followed by an
     inserted one, each as often. One error is made for a hit, so that ``rate`` errors a word are expected; the word
@@ -73,13 +74,23 @@ def add_white_noise(waveform: Tensor, snr_db: float, generator: np.random.Genera
         ``(samples,)``, not clipped.
     """
     noise = torch.from_numpy(generator.standard_normal(len(waveform), dtype=np.float32)).to(waveform.device)
-    noisy: Tensor = import_torchaudio().functional.add_noise(waveform, noise, waveform.new_tensor(snr_db))
-    return noisy
+    ratio = waveform.square().mean() / noise.square().mean()
+    return waveform + noise * (ratio * 10 ** (-snr_db / 10)).sqrt()
+
+
+def change_gain(waveform: Tensor, gain_db: float) -> Tensor:
+    """Makes a recording louder or quieter; what then leaves [-1, 1] is clipped, as a recorder does.
+
+    Args:
+        waveform: ``(samples,)``.
+        gain_db: in dB; -20 makes samples a tenth of what they are.
+    """
+    return (waveform * 10 ** (gain_db / 20)).clamp(-1.0, 1.0)
 
 
 def measure_snr(clean: Tensor, noisy: Tensor) -> float:
     """Returns the signal-to-noise ratio in dB: infinite without noise, minus infinite without a signal."""
-    signal, noise = (float(part.double().square().sum()) for part in (clean, noisy - clean))
+    signal, noise = (float(part.cpu().double().square().sum()) for part in (clean, noisy - clean))
     if signal == 0:
         return -np.inf
     return float(10 * np.log10(signal / noise)) if noise else np.inf
@@ -94,12 +105,15 @@ def telephone(waveform: Tensor) -> Tensor:
     Returns:
         ``(samples,)`` at 16 kHz.
     """
-    functional = import_torchaudio().functional
-    low, high = TELEPHONE_BAND
-    narrow = resample(waveform, SAMPLE_RATE, TELEPHONE_RATE)
-    for q in BUTTERWORTH_4:
-        narrow = functional.highpass_biquad(narrow, TELEPHONE_RATE, low, q)
-        narrow = functional.lowpass_biquad(narrow, TELEPHONE_RATE, high, q)
-    codes = functional.mu_law_encoding(narrow.clamp(-1, 1), MU_LAW_CHANNELS)
-    decoded = functional.mu_law_decoding(codes, MU_LAW_CHANNELS)
-    return resample(decoded, TELEPHONE_RATE, SAMPLE_RATE)[: len(waveform)]
+    import scipy.signal  # takes longer to import than everything else here, and few need it
+
+    filters = [
+        scipy.signal.butter(TELEPHONE_ORDER, hertz, kind, fs=TELEPHONE_RATE, output="sos")
+        for hertz, kind in zip(TELEPHONE_BAND, ("highpass", "lowpass"), strict=True)
+    ]
+    narrow = resample(waveform, SAMPLE_RATE, TELEPHONE_RATE).numpy()
+    narrow = scipy.signal.sosfilt(np.concatenate(filters), narrow).clip(-1, 1)
+    codes = np.round(np.sign(narrow) * np.log1p(MU * np.abs(narrow)) / np.log1p(MU) * MU / 2 + MU / 2)
+    level = 2 * codes / MU - 1
+    decoded = np.sign(level) * np.expm1(np.abs(level) * np.log1p(MU)) / MU
+    return resample(torch.from_numpy(decoded), TELEPHONE_RATE, SAMPLE_RATE)[: len(waveform)]

@@ -6,7 +6,6 @@ Source: WeidiXie/VGG-Speaker-Recognition and taylorlu/ghostvlad-speaker.
 import torch
 from torch import Tensor, nn
 
-from pathosnet.backbones.fast_layers import FastLayers, in_pieces
 from pathosnet.backbones.source import WeightsSource
 
 NUM_CLUSTERS = 8
@@ -14,7 +13,6 @@ NUM_GHOSTS = 2
 NUM_BINS = 257
 FEATURE_DIM = 512
 BATCH_NORM_EPSILON = 1e-3
-FRAMES_AT_ONCE = 480  # 16 of the authors' windows
 
 # reduced width, width within, width out, number of blocks, stride of the first block
 STAGES = ((48, 48, 96, 2, 1), (96, 96, 128, 3, 2), (128, 128, 256, 3, 2), (256, 256, 512, 3, 2))
@@ -35,7 +33,6 @@ class ThinResNet34(nn.Module):
     def __init__(self, normalize: bool = False) -> None:
         super().__init__()
         self.normalize = normalize
-        self.layers = FastLayers()
         self.conv1 = nn.Conv2d(1, 64, kernel_size=7, padding=3, bias=False)
         self.conv1_bn = _batch_norm(64)
         self.pool1 = nn.MaxPool2d(2)
@@ -61,7 +58,7 @@ class ThinResNet34(nn.Module):
         """Computes a feature vector a spectrogram.
 
         Args:
-            spectrograms: normalised magnitudes, ``(batch, 257 bins, frames)``, at least 2 frames.
+            spectrograms: normalized magnitudes, ``(batch, 257 bins, frames)``, at least 2 frames.
 
         Returns:
             ``(batch, 512)``: non-negative, or of length 1 with ``normalize``.
@@ -70,23 +67,16 @@ class ThinResNet34(nn.Module):
 
     def frozen_part(self, spectrograms: Tensor) -> Tensor:
         """Computes what x_fc reads: ``(batch, 257, frames)`` → ``(batch, 512, 7, frames / 16)``."""
-        return in_pieces(self, self._frozen_part, spectrograms, FRAMES_AT_ONCE // spectrograms.shape[2]).to(
-            spectrograms.dtype
-        )
-
-    def _frozen_part(self, spectrograms: Tensor) -> Tensor:
-        x = self.pool1(self.layers.convolve(spectrograms.unsqueeze(1), self.conv1, self.conv1_bn))
+        x = self.pool1(self.conv1_bn(self.conv1(spectrograms.unsqueeze(1))).relu_())
         for block in self.blocks:
-            x = block(x, self.layers)
+            x = block(x)
         hidden: Tensor = self.pool2(x)
         return hidden
 
     def trainable_part(self, hidden: Tensor) -> Tensor:
         """Goes on from what x_fc reads to the feature vectors, ``(batch, 512)``."""
-        features = self.layers.convolve(hidden, self.x_fc)
-        scores = self.layers.convolve(hidden, self.gvlad_center_assignment, relu=False)
-        # both (batch, channels, 1, frames / 16); differences of sums are taken in full precision
-        pooled = self.gvlad_pool(features.squeeze(2).to(hidden.dtype), scores.squeeze(2).to(hidden.dtype))
+        features, scores = self.x_fc(hidden).relu_(), self.gvlad_center_assignment(hidden)
+        pooled = self.gvlad_pool(features.squeeze(2), scores.squeeze(2))  # both (batch, channels, frames / 16)
         vector = torch.relu(self.fc6(pooled))
         return l2_normalize(vector) if self.normalize else vector
 
@@ -110,17 +100,17 @@ class Bottleneck(nn.Module):
             self.proj = nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
             self.proj_bn = _batch_norm(out_channels)
 
-    def forward(self, x: Tensor, layers: FastLayers) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """``(batch, in_channels, bins, frames)`` → ``(batch, out_channels, bins / stride, frames / stride)``."""
-        main = layers.convolve(x, self.reduce, self.reduce_bn)
-        main = layers.convolve(main, self.conv, self.conv_bn)
-        main = layers.convolve(main, self.increase, self.increase_bn, relu=False)
-        shortcut = x if self.proj is None else layers.convolve(x, self.proj, self.proj_bn, relu=False)
+        main = self.reduce_bn(self.reduce(x)).relu_()
+        main = self.conv_bn(self.conv(main)).relu_()
+        main = self.increase_bn(self.increase(main))
+        shortcut = x if self.proj is None or self.proj_bn is None else self.proj_bn(self.proj(x))
         return main.add_(shortcut).relu_()
 
 
 class GhostVLAD(nn.Module):
-    """Sums residuals to cluster centres, weighted by soft assignment; what falls to the ghost clusters is dropped.
+    """Sums residuals to cluster centers, weighted by soft assignment; what falls to the ghost clusters is dropped.
 
     Args:
         num_clusters: clusters that are kept.
@@ -144,6 +134,7 @@ class GhostVLAD(nn.Module):
         Returns:
             ``(batch, clusters · features)``, each cluster's part of length 1.
         """
+        features, scores = (x.to(self.centers.dtype) for x in (features, scores))  # sums whose differences count
         assignment = torch.softmax(scores, dim=1)[:, : self.num_clusters]
         # Σ_t a(t)·(x(t) − c) = Σ_t a(t)·x(t) − c·Σ_t a(t)
         weighted = torch.bmm(assignment, features.transpose(1, 2))  # (batch, clusters, features)

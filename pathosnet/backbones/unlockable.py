@@ -1,4 +1,4 @@
-"""What the second stage of training needs of a backbone."""
+"""Interface of a backbone whose top layer the second stage of training unlocks."""
 
 from typing import Protocol, runtime_checkable
 

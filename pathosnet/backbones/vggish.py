@@ -9,11 +9,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from pathosnet.backbones.fast_layers import FastLayers, in_pieces
 from pathosnet.backbones.source import WeightsSource
 
 VGGishOutput = Literal["relu", "softmax", "linear", "pool"]
-"""What the network ends with: an activation over the 128 embedding units, or the mean over the last feature map.
+"""Ending of the network: an activation over the 128 embedding units, or the mean over the last feature map.
 
 ``relu``: the release of 2017 and torchvggish; ``linear``: later TensorFlow releases; ``softmax``: PATHOSnet's authors;
 ``pool``: 512-d, without the dense layers, for examples of any length.
@@ -23,7 +22,6 @@ NUM_CHANNELS = 512
 DENSE_UNITS = 4096
 EMBEDDING_DIM = 128
 EXAMPLE_SHAPE = (96, 64)  # frames, bands
-FRAMES_AT_ONCE = 16 * EXAMPLE_SHAPE[0]
 
 
 class VGGish(nn.Module):
@@ -41,7 +39,6 @@ class VGGish(nn.Module):
         if output not in get_args(VGGishOutput):
             raise ValueError(f"output: expected one of {', '.join(get_args(VGGishOutput))}, got {output!r}")
         self.output = output
-        self.layers = FastLayers()
         self.conv1 = _convolution(1, 64)
         self.conv2 = _convolution(64, 128)
         self.conv3_1 = _convolution(128, 256)
@@ -86,26 +83,20 @@ class VGGish(nn.Module):
 
     def frozen_part(self, examples: Tensor) -> Tensor:
         """Computes what conv4_2 reads: ``(examples, frames, bands)`` → ``(examples, 512, frames / 8, bands / 8)``."""
-        return in_pieces(self, self._frozen_part, examples, FRAMES_AT_ONCE // examples.shape[1]).to(examples.dtype)
-
-    def _frozen_part(self, examples: Tensor) -> Tensor:
-        convolve = self.layers.convolve
-        x = self.pool(convolve(examples.unsqueeze(1), self.conv1))
-        x = self.pool(convolve(x, self.conv2))
-        x = convolve(x, self.conv3_1)
-        x = self.pool(convolve(x, self.conv3_2))
-        return convolve(x, self.conv4_1)
+        x = self.pool(self.conv1(examples.unsqueeze(1)).relu_())
+        x = self.pool(self.conv2(x).relu_())
+        x = self.conv3_1(x).relu_()
+        x = self.pool(self.conv3_2(x).relu_())
+        hidden: Tensor = self.conv4_1(x).relu_()
+        return hidden
 
     def trainable_part(self, hidden: Tensor) -> Tensor:
         """Goes on from what conv4_2 reads to the feature vectors, ``(examples, 128 or 512)``."""
         feature_map = self.last_pool(hidden)
         if self.dense is None:
-            return feature_map.mean(dim=(2, 3))
+            return feature_map.mean(dim=(2, 3), dtype=torch.promote_types(feature_map.dtype, torch.float32))
         # (examples, channels, frames, bands) -> channels last, as the weights were trained
-        x = feature_map.permute(0, 2, 3, 1).flatten(1)
-        for layer in self.dense:
-            x = self.layers.multiply(x, layer) if isinstance(layer, nn.Linear) else layer(x)
-        embedding = x.to(hidden.dtype)
+        embedding: Tensor = self.dense(feature_map.permute(0, 2, 3, 1).flatten(1))
         if self.output == "relu":
             return torch.relu(embedding)
         if self.output == "softmax":
@@ -114,10 +105,7 @@ class VGGish(nn.Module):
 
     def last_pool(self, hidden: Tensor) -> Tensor:
         """Returns the last feature map, ``(examples, 512, frames / 16, bands / 16)``, from what conv4_2 reads."""
-        return in_pieces(self, self._last_pool, hidden, FRAMES_AT_ONCE // (8 * hidden.shape[2])).to(hidden.dtype)
-
-    def _last_pool(self, hidden: Tensor) -> Tensor:
-        feature_map: Tensor = self.pool(self.layers.convolve(hidden, self.conv4_2))
+        feature_map: Tensor = self.pool(self.conv4_2(hidden).relu_())
         return feature_map
 
 

@@ -1,92 +1,80 @@
 """``pathosnet evaluate``."""
 
-import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
-from jsonargparse import ArgumentParser, Namespace
+from pathosnet.cli.arguments import Command
+from pathosnet.cli.output import print_json, say, say_written
+from pathosnet.errors import InputError
+from pathosnet.options import Names, Values
+from pathosnet.recognizer.shipped import split_model_and_tables
 
-from pathosnet.config import Names
-
-if TYPE_CHECKING:
-    from pathosnet.evaluation import DimensionMetrics, Metrics
-
-HELP = "Measure a model on a labelled corpus."
-
-
-def make_parser() -> ArgumentParser:
-    """Makes the command's parser."""
-    parser = ArgumentParser(
-        usage="pathosnet evaluate MODEL CORPUS.csv [options]",
-        exit_on_error=False,
-        description="Measures a saved model on a labelled corpus.",
-    )
-    parser.add_argument("run", type=str, help="Folder of a run or a model.")
-    parser.add_argument("corpus", type=str, help="CSV file as for training.")
-    add_row_arguments(parser)
-    parser.add_argument("--without", choices=["text", "audio"], help="Take one of the inputs away from the model.")
-    parser.add_argument(
-        "--plot",
-        type=str,
-        help="Draw the confusion matrix, or estimated numbers over the true ones, into this .png or .svg file.",
-    )
-    parser.add_argument("--json", action="store_true", help="Print JSON.")
-    return parser
+Part = Literal["auto", "train", "validation", "test", "all"]
 
 
-def add_row_arguments(parser: ArgumentParser) -> None:
-    """Adds the options that say which rows of a corpus are measured, and what its labels mean."""
-    parser.add_argument(
-        "--part",
-        choices=["auto", "train", "validation", "test", "all"],
-        default="auto",
-        help="Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.",
-    )
-    parser.add_argument("--label", action="append", type=str, help="SPELLING=EMOTION; may be repeated.")
-    parser.add_argument("--drop_labels", type=Names, default=Names(), help="Spellings whose rows are left out.")
+def evaluate(
+    corpus: Values,
+    *,
+    part: Part = "auto",
+    label: Values = Values(),
+    drop_labels: Names = Names(),
+    without: Literal["text", "audio"] | None = None,
+    plot: Path | None = None,
+    normalize: Literal["none", "speaker", "corpus"] | None = None,
+    workers: int | None = None,
+    feature_store: str = "auto",
+    accelerator: str = "auto",
+    json: bool = False,
+) -> None:
+    """Measure a model on a labeled corpus.
 
+    Measures a saved model on a labeled corpus.
 
-def run(options: Namespace) -> None:
-    """Runs the command."""
+    Args:
+        corpus: A model first, if it is not to be the default one: the folder of a run or a model, base, small, or a
+            name on the hub. Then a CSV file as for training.
+        part: Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.
+        label: SPELLING=EMOTION; may be repeated.
+        drop_labels: Spellings whose rows are left out.
+        without: Take one of the inputs away from the model.
+        plot: Draw the confusion matrix, or estimated numbers over the true ones, into this .png or .svg file.
+        normalize: Adapt the features to the unlabeled recordings of each speaker or corpus that are measured, or do not
+            (none); as the run was trained if not given.
+        workers: Processes that read recordings; as many as suit if not given.
+        feature_store: Folder that keeps what pre-trained networks make of recordings; auto, or none.
+        accelerator: Where to compute: auto, cpu, gpu, …
+        json: Print JSON.
+    """
     from dataclasses import asdict
 
-    from pathosnet.evaluation import Metrics, check_plot_path
-    from pathosnet.experiment import evaluate
+    from pathosnet.evaluation import check_plot_path
+    from pathosnet.experiments.evaluate import evaluate
 
-    if options.plot:
-        check_plot_path(options.plot)
+    run, tables = split_model_and_tables(corpus)
+    if len(tables) != 1:
+        raise InputError(f"expected one CSV file to measure on, got {len(tables)}")
+    if plot:
+        check_plot_path(plot)
     metrics, what = evaluate(
-        options.run,
-        options.corpus,
-        options.part,
-        options.label or (),
-        options.drop_labels,
-        use_audio=options.without != "audio",
-        use_text=options.without != "text",
-        progress=not options.json,
-        plot=options.plot,
+        run,
+        tables[0],
+        part=part,
+        label=label,
+        drop_labels=drop_labels,
+        use_audio=without != "audio",
+        use_text=without != "text",
+        progress=not json,
+        plot=plot,
+        normalize=normalize,
+        workers=workers,
+        feature_store=feature_store,
+        accelerator=accelerator,
     )
-    if options.json:
-        print(json.dumps({"what": what, **asdict(metrics)}, ensure_ascii=False))
+    if json:
+        print_json({"what": what, **asdict(metrics)})
         return
-    print(f"{what}\n{metrics.summary()}\n")
-    if isinstance(metrics, Metrics):
-        _print_confusions(metrics)
-    else:
-        _print_dimensions(metrics)
+    say(f"{what}\n{metrics.summary()}\n\n{metrics.table().text()}")
+    say_written(plot)
 
 
-def _print_confusions(metrics: "Metrics") -> None:
-    width = max(len(label) for label in metrics.recalls) + 2
-    print("true \\ predicted".ljust(width + 8) + "".join(label.rjust(width) for label in metrics.recalls) + "  recall")
-    for (label, recall), row in zip(metrics.recalls.items(), metrics.confusion, strict=True):
-        shown = "–" if recall is None else f"{recall:.3f}"
-        print(label.ljust(width + 8) + "".join(str(count).rjust(width) for count in row) + shown.rjust(8))
-
-
-def _print_dimensions(metrics: "DimensionMetrics") -> None:
-    width = max(len(name) for name in metrics.ccc) + 2
-    print("".ljust(width) + "".join(title.rjust(9) for title in ("CCC", "Pearson", "RMSE")))
-    for name, rmse in metrics.rmse.items():
-        correlations = (metrics.ccc[name], metrics.pearson[name])
-        shown = ("–" if value is None else f"{value:.3f}" for value in (*correlations, rmse))
-        print(name.ljust(width) + "".join(value.rjust(9) for value in shown))
+COMMAND = Command(evaluate)

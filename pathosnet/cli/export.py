@@ -1,46 +1,45 @@
 """``pathosnet export``."""
 
-import json
+from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
-
+from pathosnet.cli.arguments import Command
+from pathosnet.cli.output import print_json, say
 from pathosnet.errors import InputError
-
-HELP = "Write a model as ONNX, or as PyTorch's exported programs."
-
-
-def make_parser() -> ArgumentParser:
-    """Makes the command's parser."""
-    parser = ArgumentParser(
-        usage="pathosnet export MODEL --out model.onnx|model.pt2 [--check] [options]",
-        exit_on_error=False,
-        description="Writes a model as graphs that run without this library: feature sequences to probabilities, a "
-        "waveform to each acoustic feature's sequence, and a JSON file that says how they fit together.",
-    )
-    parser.add_argument("model", type=str, help="Folder of a run or a model.")
-    parser.add_argument(
-        "--out", type=str, required=True, help="The network's file; its ending chooses .onnx (pathosnet[onnx]) or .pt2."
-    )
-    parser.add_argument("--check", action="store_true", help="Run the files beside the model, and compare.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace files that exist.")
-    parser.add_argument("--json", action="store_true", help="Print JSON.")
-    return parser
+from pathosnet.recognizer.shipped import DEFAULT
 
 
-def run(options: Namespace) -> None:
-    """Runs the command."""
-    from pathosnet.export import TOLERANCE, check, export
-    from pathosnet.recognizer import PathosNet
+def export(
+    model: str = DEFAULT, *, out: Path, check: bool = False, overwrite: bool = False, json: bool = False
+) -> None:
+    """Write a model as ONNX, or as PyTorch's exported programs.
 
-    model = PathosNet.from_pretrained(options.model)
-    files = export(model, options.out, options.overwrite)
-    worst = check(model, options.out) if options.check else {}
-    if options.json:
-        print(json.dumps({"files": [str(file) for file in files], "worst": worst}, ensure_ascii=False))
+    Writes a model as graphs that run without this library: feature sequences to probabilities, a waveform to each
+    acoustic feature's sequence, and a JSON file that says how they fit together.
+
+    Args:
+        model: Folder of a run or a model, base, small, or a name on the hub.
+        out: The network's file; its ending chooses .onnx (pathosnet[onnx]) or .pt2.
+        check: Run the files beside the model, and compare.
+        overwrite: Replace files that exist.
+        json: Print JSON.
+    """
+    from pathosnet.recognizer import export as exporting
+    from pathosnet.recognizer.recognizer import PathosNet
+
+    loaded = PathosNet.from_pretrained(model)
+    files = exporting.export(loaded, out, overwrite)
+    worst = exporting.check(loaded, out) if check else {}
+    if json:
+        print_json({"files": [str(file) for file in files], "worst": worst})
     else:
         for file in files:
             shown = f", worst difference {worst[file.name]:.1e}" if file.name in worst else ""
-            print(f"{file}: {file.stat().st_size / 1e6:.1f} MB{shown}")
-    wrong = [name for name, difference in worst.items() if not difference <= TOLERANCE]
+            say(f"{file}: {file.stat().st_size / 1e6:.1f} MB{shown}")
+    wrong = [name for name, difference in worst.items() if not difference <= exporting.TOLERANCE]
     if wrong:
-        raise InputError(f"{', '.join(wrong)}: differs from the model by more than {TOLERANCE:g}; do not use it")
+        raise InputError(
+            f"{', '.join(wrong)}: differs from the model by more than {exporting.TOLERANCE:g}; do not use it"
+        )
+
+
+COMMAND = Command(export)

@@ -1,46 +1,47 @@
 """``pathosnet finetune``."""
 
-from jsonargparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Literal
 
-from pathosnet.cli.train import quieten_libraries, report_run
-from pathosnet.config import FINETUNE_DEFAULTS, SETTLED_BY_MODEL, TrainConfig
+from pathosnet.cli.arguments import Command
+from pathosnet.cli.output import quieten_libraries, say_run
+from pathosnet.errors import InputError
+from pathosnet.experiments.config import FINETUNE_DEFAULTS, SETTLED_BY_MODEL, TrainConfig
+from pathosnet.options import Values
+from pathosnet.recognizer.shipped import split_model_and_tables
 
-HELP = "Train a model further on a corpus of one's own."
-REPEATED = ("--label",)
-
-
-def make_parser() -> ArgumentParser:
-    """Makes the command's parser."""
-    parser = ArgumentParser(
-        usage="pathosnet finetune MODEL CORPUS.csv [CORPUS.csv …] --out FOLDER [--train PART] [options]",
-        exit_on_error=False,
-        description="Trains a model further on a CSV as for training. Where the corpus has other labels, the model's "
-        "classifier is replaced; labels that stay keep their weights.",
-    )
-    parser.add_argument("model", type=str, help="The model to begin with.")
-    parser.add_argument("corpus", type=str, nargs="+", help="CSV files; audio paths are relative to them.")
-    parser.add_argument("--out", type=str, required=True, help="Folder to write; it appears when the run has ended.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
-    parser.add_argument(
-        "--train",
-        choices=["classifier", "branches", "top-layer"],
-        default="branches",
-        help="What learns: the classifier alone, the branches as well, or also the top layers of pre-trained networks.",
-    )
-    parser.add_argument("--config", action="config", help="YAML file of the options below.")
-    parser.add_class_arguments(TrainConfig, None, skip=set(SETTLED_BY_MODEL))
-    parser.set_defaults(FINETUNE_DEFAULTS)
-    return parser
+DEFAULTS = TrainConfig(**FINETUNE_DEFAULTS)
 
 
-def run(options: Namespace) -> None:
-    """Runs the command."""
-    given = options.as_dict()
-    model, corpus, out, overwrite, part = (given.pop(name) for name in ("model", "corpus", "out", "overwrite", "train"))
-    del given["config"]
-    config = TrainConfig(**given)
+def finetune(
+    corpus: Values,
+    *,
+    out: Path,
+    overwrite: bool = False,
+    train: Literal["classifier", "branches", "top-layer"] = "branches",
+    config: TrainConfig = DEFAULTS,
+) -> None:
+    """Train a model further on another corpus.
 
-    from pathosnet.finetuning import finetune
+    Trains a model further on a CSV as for training. Where the corpus has other labels, the model's classifier is
+    replaced; labels that stay keep their weights.
 
+    Args:
+        corpus: The model to begin with, if it is not to be the default one; then CSV files, to which audio paths are
+            relative.
+        out: Folder to write; it appears when the run has ended.
+        overwrite: Replace the folder if it exists.
+        train: What is trained: the classifier alone, the branches as well, or also the top layers of pre-trained
+            networks.
+        config: the options of training.
+    """
+    from pathosnet.experiments.finetune import finetune
+
+    model, tables = split_model_and_tables(corpus)
+    if not tables:
+        raise InputError("expected a CSV file to train on")
     quieten_libraries()
-    report_run(finetune(model, corpus, out, config, part, overwrite))
+    say_run(finetune(model, tables, out, config, train=train, overwrite=overwrite))
+
+
+COMMAND = Command(finetune, without=SETTLED_BY_MODEL)

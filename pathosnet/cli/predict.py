@@ -1,112 +1,211 @@
 """``pathosnet predict``."""
 
-import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 
-from jsonargparse import ArgumentParser, Namespace
-
+from pathosnet.cli.arguments import Command
+from pathosnet.cli.output import print_json, say, say_written
 from pathosnet.errors import InputError
+from pathosnet.options import Values
 from pathosnet.prediction.segmentation import Cutting
+from pathosnet.recognizer.shipped import split_model
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
-    from pathosnet.recognizer import PathosNet, Prediction
+    from pathosnet.recognizer.prediction import Prediction
+    from pathosnet.recognizer.recognizer import PathosNet
 
-HELP = "Recognise the emotions of recordings, or of one long recording over time."
+Adaptation = Literal["none", "speaker", "all"]
 SOME_FAILED = 1
 """The exit code where something could not be used and the rest was predicted."""
 
 
-def make_parser() -> ArgumentParser:
-    """Makes the command's parser."""
-    parser = ArgumentParser(
-        usage="pathosnet predict MODEL [INPUT …] [--out FILE] [options], "
-        "or pathosnet predict MODEL RECORDING --timeline FILE [--plot FILE] [options]",
-        exit_on_error=False,
-        description="Recognises the emotions of recordings. Inputs are recordings, folders, quoted patterns "
-        "('clips/**/*.wav') and CSV files with the columns audio, text and language, as far as they are known. "
-        "Recordings that cannot be used do not stop the others; the exit code is then 1. "
-        "A model that reads text and voice answers from one of them, too, but reliably only if it was trained with "
-        "--modality_dropout. With --timeline or --plot, one long recording is cut into segments.",
-    )
-    parser.add_argument("model", type=str, help="Folder of a run or a model.")
-    parser.add_argument("inputs", type=str, nargs="*", help="What to predict; nothing with --text predicts text alone.")
-    parser.add_argument("--text", type=str, help="What is said (where no row of a CSV file says it).")
-    parser.add_argument("--language", type=str, help="Of the text, such as it; found out if not given.")
-    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
-    parser.add_argument("--out", type=str, help="Write a .csv or .jsonl file; it appears when all is done.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace files that exist.")
-    parser.add_argument("--device", type=str, default="cpu", help="Where to compute: cpu, cuda, cuda:1, mps …")
-    parser.add_argument("--workers", type=int, help="Processes that read recordings; as many as suit if not given.")
-    parser.add_argument("--timeline", type=str, help="Write the segments of one recording to a .csv or .jsonl file.")
-    parser.add_argument("--plot", type=str, help="Draw the segments of one recording into a .png, .svg or .pdf file.")
-    parser.add_argument("--transcript", type=str, help="What is said in it and when, an .srt or .vtt file.")
-    parser.add_class_arguments(Cutting, None)
-    return parser
+def predict(
+    inputs: Values = Values(),
+    *,
+    text: str | None = None,
+    language: str | None = None,
+    json: bool = False,
+    out: Path | None = None,
+    overwrite: bool = False,
+    adapt: Adaptation = "none",
+    profile: Path | None = None,
+    abstain: float | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    timeline: Path | None = None,
+    plot: Path | None = None,
+    transcript: Path | None = None,
+    cutting: Cutting,
+) -> None:
+    """Recognize the emotions of recordings, or of one long recording over time.
 
+    Inputs are recordings, folders, quoted patterns ('clips/**/*.wav') and CSV files with the columns audio, text and
+    language, as far as they are known. Recordings that cannot be used do not stop the others; the exit code is then 1.
 
-def run(options: Namespace) -> None:
-    """Runs the command."""
-    cutting = Cutting(**{name: options[name] for name in Cutting.__dataclass_fields__})
-    if options.timeline or options.plot:
-        _predict_timeline(options, cutting)
+    A model that reads text and voice answers from one of them, too, but reliably only if it was trained with
+    --modality-dropout. With --timeline or --plot, one long recording is cut into segments.
+
+    Args:
+        inputs: A model first, if it is not to be the default one: the folder of a run or a model, base, small, or a
+            name on the hub. Then what to predict; nothing with --text predicts text alone.
+        text: What is said (where no row of a CSV file says it).
+        language: Of the text, such as it; found out if not given.
+        json: Print one JSON object a line.
+        out: Write a .csv or .jsonl file; it appears when all is done.
+        overwrite: Replace files that exist.
+        adapt: Adapt to each speaker's recordings, without labels: speaker (the column speaker of a CSV file, else the
+            folder, says who speaks), all (one speaker; of a long recording all of its segments), or none. Not where
+            somebody has the same emotion in all.
+        profile: A speaker's profile that PathosNet.profile made and saved.
+        abstain: Give no label that is less probable than this, such as 0.6; the probabilities are shown all the same.
+        device: Where to compute: cpu, cuda, cuda:1, mps ...
+        workers: Processes that read recordings; as many as suit if not given.
+        timeline: Write the segments of one recording to a .csv or .jsonl file.
+        plot: Draw the segments of one recording into a .png, .svg or .pdf file.
+        transcript: What is said in it and when, an .srt or .vtt file.
+        cutting: how a long recording is cut.
+    """
+    model, names = split_model(inputs)
+    inputs = Values(names)
+    if abstain is not None and not 0 <= abstain <= 1:
+        raise InputError(f"abstain: expected a probability from 0 to 1, got {abstain}")
+    if timeline or plot:
+        if len(inputs) != 1:
+            raise InputError(f"--timeline and --plot take one recording, got {len(inputs)}")
+        if text is not None:
+            raise InputError("--text is for short recordings; give the words of a long one with --transcript FILE.srt")
+        if out:
+            raise InputError("--out is for several recordings; the segments of one are written to --timeline")
+        if adapt == "speaker" or profile:
+            raise InputError("--adapt speaker and --profile are for short recordings; a long one takes --adapt all")
+        _check_places(timeline, plot)
+        loaded = _load_to_answer(model, device, abstain)
+        segments = _predict_timeline(
+            loaded,
+            inputs[0],
+            timeline,
+            overwrite=overwrite,
+            cutting=cutting,
+            transcript=transcript,
+            language=language,
+            abstain=abstain,
+            adapt=adapt == "all",
+        )
+        _report_timeline(loaded, inputs[0], segments, plot, json)
+        if not json:
+            say_written(timeline, plot)
         return
-    if options.transcript or cutting != Cutting():
+    if transcript or cutting != Cutting():
         raise InputError("options for segments need --timeline FILE or --plot FILE")
-    _predict_inputs(options)
-
-
-def _predict_inputs(options: Namespace) -> None:
-    from contextlib import ExitStack
-
-    from pathosnet.prediction.inputs import PredictionInput, find_inputs, predict_inputs
-    from pathosnet.prediction.tables import check_table_path, table_written
-
-    if not options.inputs and not (options.text and options.text.strip()):
+    if not inputs and not (text and text.strip()):
         raise InputError("expected at least one recording, folder or CSV file, or --text")
-    if options.workers is not None and options.workers < 0:
-        raise InputError(f"workers: expected 0 or more, got {options.workers}")
-    if options.out:
-        check_table_path(options.out)
-    model = _load(options)
-    inputs = find_inputs(options.inputs, options.text, options.language)
-    inputs = inputs or [PredictionInput(None, options.text, options.language)]
+    if workers is not None and workers < 0:
+        raise InputError(f"workers: expected 0 or more, got {workers}")
+    if profile and adapt != "none":
+        raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
+    _check_places(out, None)
+    _predict_inputs(
+        _load_to_answer(model, device, abstain),
+        find_inputs_of(inputs, text, language),
+        workers=workers,
+        out=out,
+        overwrite=overwrite,
+        json=json,
+        adapt=adapt,
+        profile=profile,
+        abstain=abstain,
+    )
+
+
+def _check_places(table: Path | None, plot: Path | None) -> None:
+    from pathosnet.evaluation import check_plot_path
+    from pathosnet.prediction.tables import check_table_path
+
+    if table:
+        check_table_path(table)
+    if plot:
+        check_plot_path(plot)
+
+
+def _load(model: str, device: str) -> "PathosNet":
+    import torch
+
+    from pathosnet.recognizer.recognizer import PathosNet
+
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # PyTorch has no kind of its own for this
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device: expected one that PyTorch has here, got {device!r} ({reason})") from error
+    return PathosNet.from_pretrained(model).to(device)
+
+
+def _load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
+    loaded = _load(model, device)
+    if abstain is not None and loaded.dimensional:
+        raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
+    return loaded
+
+
+def _predict_inputs(
+    model: "PathosNet",
+    inputs: "list[PredictionInput]",
+    *,
+    workers: int | None,
+    out: Path | None,
+    overwrite: bool,
+    json: bool,
+    adapt: Adaptation,
+    profile: Path | None,
+    abstain: float | None,
+) -> None:
+    from pathosnet.features.profile import Profile
+    from pathosnet.prediction.adaptation import make_profiles
+    from pathosnet.prediction.inputs import predict_inputs
+    from pathosnet.prediction.tables import table_written
+
+    if profile:
+        profiles: list[Profile | None] = [Profile.load(profile)] * len(inputs)
+    else:
+        profiles = make_profiles(model, inputs, adapt, workers=workers)
     failed = 0
     with ExitStack() as stack:
-        if options.out:
-            columns = _columns(inputs, model)
-            add = stack.enter_context(table_written(options.out, columns, options.overwrite))
-        for one, answer in predict_inputs(model, inputs, options.workers):
+        add = stack.enter_context(table_written(out, _columns(inputs, model), overwrite)) if out else None
+        for one, answer in predict_inputs(model, inputs, workers=workers, profiles=profiles):
             if isinstance(answer, InputError):
                 failed += 1
-                _say(f"error: {' '.join(str(answer).split())}", sys.stderr)
-            if options.out:
-                add(_record(one, answer, model, Path(options.out)))
-            elif options.json:
-                _say(json.dumps(_record(one, answer, model), ensure_ascii=False), sys.stdout)
+                say(f"error: {' '.join(str(answer).split())}", sys.stderr)
+            elif out or not json:  # else the JSON says it
+                for warning in answer.warnings:
+                    say(f"warning: {one.name}: {warning}", sys.stderr)
+            if abstain is not None and not isinstance(answer, InputError):
+                answer = answer.abstain(abstain)
+            if add is not None:
+                add(_record(one, answer, model, out))
+            elif json:
+                print_json(_record(one, answer, model))
             elif not isinstance(answer, InputError):
-                _say(f"{one.name}: {_shown(answer)}", sys.stdout)
-    if options.out and options.json:
-        print(json.dumps({"out": options.out, "predicted": len(inputs) - failed, "failed": failed}))
-    elif options.out:
-        print(f"{options.out}: {len(inputs) - failed} predicted, {failed} failed")
+                say(f"{one.name}: {_shown(answer)}")
+    if out and json:
+        print_json({"out": str(out), "predicted": len(inputs) - failed, "failed": failed})
+    elif out:
+        say(f"{out}: {len(inputs) - failed} predicted, {failed} failed")
     if failed:
         sys.exit(SOME_FAILED)
 
 
-def _load(options: Namespace) -> "PathosNet":
-    import torch
+def find_inputs_of(names: Values, text: str | None, language: str | None) -> "list[PredictionInput]":
+    """Lists what is to be predicted; a text alone if nothing else is named."""
+    from pathosnet.files import to_path
+    from pathosnet.prediction.inputs import PredictionInput, describe_skipped, find_inputs
 
-    from pathosnet.recognizer import PathosNet
-
-    try:
-        torch.zeros(1, device=options.device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # PyTorch has no kind of its own for this
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device: expected one that PyTorch has here, got {options.device!r} ({reason})") from error
-    return PathosNet.from_pretrained(options.model).to(options.device)
+    for name in names:
+        if to_path(name).is_dir() and (skipped := describe_skipped(name)):
+            say(f"note: {skipped}", sys.stderr)
+    return find_inputs(names, text, language) or [PredictionInput(None, text, language)]
 
 
 def _columns(inputs: "list[PredictionInput]", model: "PathosNet") -> list[str]:
@@ -136,59 +235,64 @@ def _record(
     return {"audio": audio, **found, **({"columns": dict(one.columns)} if one.columns else {})}
 
 
-def _say(line: str, file: TextIO) -> None:
-    """Prints a line above the progress bar, if there is one."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode(file):
-        print(line, file=file, flush=True)
-
-
 def _shown(answer: "Prediction") -> str:
-    return f"{answer.label} ({_named(answer.probabilities)})" if answer.label else _named(answer.dimensions)
+    label = answer.label or ("no answer" if answer.probabilities else "")
+    values = _named(answer.values)
+    return f"{label} ({values})" if label else values
 
 
 def _named(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
 
 
-def _predict_timeline(options: Namespace, cutting: Cutting) -> None:
-    from contextlib import ExitStack
+def _predict_timeline(
+    model: "PathosNet",
+    audio: str,
+    table: Path | None,
+    *,
+    overwrite: bool,
+    cutting: Cutting,
+    transcript: Path | None,
+    language: str | None,
+    abstain: float | None,
+    adapt: bool,
+) -> list[Any]:
+    from dataclasses import replace
 
-    from pathosnet.evaluation import check_plot_path
-    from pathosnet.prediction.tables import check_table_path, table_written
-    from pathosnet.prediction.timeline import COLUMNS, overview, predict_timeline
-    from pathosnet.prediction.timeline_plot import plot_timeline
+    from pathosnet.prediction.tables import table_written
+    from pathosnet.prediction.timeline import COLUMNS, predict_timeline
 
-    if len(options.inputs) != 1:
-        raise InputError(f"--timeline and --plot take one recording, got {len(options.inputs)}")
-    if options.text is not None:
-        raise InputError("--text is for short recordings; give the words of a long one with --transcript FILE.srt")
-    if options.out:
-        raise InputError("--out is for several recordings; the segments of one are written to --timeline")
-    if options.timeline:
-        check_table_path(options.timeline)
-    if options.plot:
-        check_plot_path(options.plot)
-    model = _load(options)
-    (audio,) = options.inputs
     segments = []
     with ExitStack() as stack:
-        if options.timeline:
-            columns = [*COLUMNS, *_answer_columns(model), "text"]
-            add = stack.enter_context(table_written(options.timeline, columns, options.overwrite))
-        for segment in predict_timeline(model, audio, cutting, options.transcript, options.language, progress=True):
+        columns = [*COLUMNS, *_answer_columns(model), "text"]
+        add = stack.enter_context(table_written(table, columns, overwrite)) if table else None
+        found = predict_timeline(
+            model, audio, cutting, transcript=transcript, language=language, adapt=adapt, progress=True
+        )
+        for segment in found:
+            if abstain is not None:
+                segment = replace(segment, prediction=segment.prediction.abstain(abstain))
             segments.append(segment)
-            if options.timeline:
+            if add is not None:
                 add(segment.to_dict())
-    if options.plot:
-        plot_timeline(segments, options.plot)
+    return segments
+
+
+def _report_timeline(model: "PathosNet", audio: str, segments: list[Any], plot: Path | None, json: bool) -> None:
+    from pathosnet.prediction.timeline import overview
+    from pathosnet.prediction.timeline_plot import plot_timeline
+
+    if plot:
+        plot_timeline(segments, plot)
     told = overview(segments)
-    if options.json:
-        print(json.dumps({"audio": audio, **told}, ensure_ascii=False))
+    if json:
+        print_json({"audio": audio, **told})
         return
     if model.dimensional:
         shown = f"means: {_named(told['means'])}"
     else:
         shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
-    print(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shown})")
+    say(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shown})")
+
+
+COMMAND = Command(predict)

@@ -1,95 +1,102 @@
 """``pathosnet robustness``."""
 
-import json
 import math
+from contextlib import ExitStack
+from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
-
-from pathosnet.cli.evaluate import add_row_arguments
-from pathosnet.config import Names
+from pathosnet.cli.arguments import Command
+from pathosnet.cli.evaluate import Part
+from pathosnet.cli.output import print_json, say, say_written
 from pathosnet.errors import InputError
-
-HELP = "Measure a model under a recogniser's errors, noise and telephone bandwidth."
-
-
-def make_parser() -> ArgumentParser:
-    """Makes the command's parser."""
-    parser = ArgumentParser(
-        usage="pathosnet robustness MODEL CORPUS.csv [--wer RATES] [--snr LEVELS] [--telephone] [--out FOLDER]",
-        exit_on_error=False,
-        description="Measures a saved model while its texts hold errors of a speech recogniser, or its recordings hold "
-        "noise or come through a telephone: one at a time, the other input stays clean. Without --wer, --snr and "
-        "--telephone, all that the model reads is made worse, by default values.",
-    )
-    parser.add_argument("run", type=str, help="Folder of a run or a model.")
-    parser.add_argument("corpus", type=str, help="CSV file as for training.")
-    parser.add_argument(
-        "--wer",
-        type=Names,
-        default=Names(),
-        help="Target word error rates, such as 0,0.1,0.2,0.4,0.6: each word is hit with this probability, and is then "
-        "substituted, deleted or followed by an inserted one, each as often, with words of the corpus' own texts in "
-        "that language. The rate that is reached is measured.",
-    )
-    parser.add_argument(
-        "--snr", type=Names, default=Names(), help="Signal-to-noise ratios of white noise in dB, such as 40,20,10,0."
-    )
-    parser.add_argument(
-        "--telephone", action="store_true", help="Through a telephone: 300-3400 Hz, 8 kHz, 8 bits of mu-law."
-    )
-    parser.add_argument("--seeds", type=Names, default=Names(("0", "1", "2")), help="Of errors and noise.")
-    add_row_arguments(parser)
-    parser.add_argument(
-        "--out", type=str, help="Folder to write robustness.csv, robustness.png and robustness.json into."
-    )
-    parser.add_argument("--overwrite", action="store_true", help="Replace the folder if it exists.")
-    parser.add_argument("--plot", type=str, help="Draw the picture into this .png or .svg file.")
-    parser.add_argument("--json", action="store_true", help="Print JSON.")
-    return parser
+from pathosnet.options import Names, Values
 
 
-def run(options: Namespace) -> None:
-    """Runs the command."""
-    from contextlib import ExitStack
+def robustness(
+    run: str,
+    corpus: Path,
+    *,
+    wer: Names = Names(),
+    snr: Names = Names(),
+    gain: Names = Names(),
+    telephone: bool = False,
+    seeds: Names = Names(("0", "1", "2")),
+    part: Part = "auto",
+    label: Values = Values(),
+    drop_labels: Names = Names(),
+    out: Path | None = None,
+    overwrite: bool = False,
+    plot: Path | None = None,
+    workers: int | None = None,
+    feature_store: str = "auto",
+    accelerator: str = "auto",
+    json: bool = False,
+) -> None:
+    """Measure a model under a recognizer's errors, noise and telephone bandwidth.
 
+    Measures a saved model while its texts hold errors of a speech recognizer, or its recordings hold noise, come at
+    another level or through a telephone: one at a time, the other input stays clean. Without --wer, --snr, --gain and
+    --telephone, all that the model reads is made worse, by default values.
+
+    Args:
+        run: Folder of a run or a model.
+        corpus: CSV file as for training.
+        wer: Target word error rates, such as 0,0.1,0.2,0.4,0.6: each word is hit with this probability, and is then
+            substituted, deleted or followed by an inserted one, each as often, with words of the corpus' own texts in
+            that language. The rate that is reached is measured.
+        snr: Signal-to-noise ratios of white noise in dB, such as 40,20,10,0.
+        gain: Changes of the level in dB, such as -20,-10,10.
+        telephone: Through a telephone: 300-3400 Hz, 8 kHz, 8 bits of mu-law.
+        seeds: Of errors and noise.
+        part: Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.
+        label: SPELLING=EMOTION; may be repeated.
+        drop_labels: Spellings whose rows are left out.
+        out: Folder to write robustness.csv, robustness.png and robustness.json into.
+        overwrite: Replace the folder if it exists.
+        plot: Draw the picture into this .png or .svg file.
+        workers: Processes that read recordings; as many as suit if not given.
+        feature_store: Folder that keeps what pre-trained networks make of clean recordings; auto, or none.
+        accelerator: Where to compute: auto, cpu, gpu, …
+        json: Print JSON.
+    """
     from pathosnet.evaluation import check_plot_path
+    from pathosnet.experiments.robustness import REPORT_FILE, measure_robustness
     from pathosnet.files import written_aside
-    from pathosnet.robustness import REPORT_FILE, measure_robustness
 
-    if options.plot:
-        check_plot_path(options.plot)
-    seeds = _numbers(options.seeds, "seeds")
-    if any(seed != int(seed) for seed in seeds):
-        raise InputError(f"seeds: expected whole numbers, got {','.join(options.seeds)}")
+    if plot:
+        check_plot_path(plot)
+    numbers = _numbers(seeds, "seeds")
+    if any(seed != int(seed) for seed in numbers):
+        raise InputError(f"seeds: expected whole numbers, got {','.join(seeds)}")
     with ExitStack() as stack:
-        folder = None
-        if options.out:
-            folder = stack.enter_context(written_aside(options.out, options.overwrite, marker=REPORT_FILE))
+        folder = stack.enter_context(written_aside(out, overwrite, marker=REPORT_FILE)) if out else None
         result = measure_robustness(
-            options.run,
-            options.corpus,
-            _numbers(options.wer, "wer"),
-            _numbers(options.snr, "snr"),
-            options.telephone,
-            [int(seed) for seed in seeds],
-            options.part,
-            options.label or (),
-            options.drop_labels,
-            progress=not options.json,
+            run,
+            corpus,
+            wer=_numbers(wer, "wer"),
+            snr=_numbers(snr, "snr"),
+            gain=_numbers(gain, "gain"),
+            telephone=telephone,
+            seeds=[int(seed) for seed in numbers],
+            part=part,
+            label=label,
+            drop_labels=drop_labels,
+            progress=not json,
+            workers=workers,
+            feature_store=feature_store,
+            accelerator=accelerator,
         )
         if folder is not None:
             result.write_into(folder)
-    if options.plot:
-        result.plot(options.plot)
-    if options.json:
-        print(json.dumps(result.to_dict(), ensure_ascii=False))
+    if plot:
+        result.plot(plot)
+    if json:
+        print_json(result.to_dict())
         return
-    print(f"{result.what}\n\n{result.table()}")
-    if options.out:
-        print(f"\nwritten: {options.out}")
+    say(f"{result.what}\n\n{result.table()}\n")
+    say_written(out, plot)
 
 
-def _numbers(values: tuple[str, ...], option: str) -> list[float]:
+def _numbers(values: Names, option: str) -> list[float]:
     try:
         numbers = [float(value) for value in values]
     except ValueError as error:
@@ -97,3 +104,6 @@ def _numbers(values: tuple[str, ...], option: str) -> list[float]:
     if not all(map(math.isfinite, numbers)):
         raise InputError(f"{option}: expected finite numbers, got {','.join(values)!r}")
     return numbers
+
+
+COMMAND = Command(robustness)

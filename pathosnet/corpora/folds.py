@@ -2,20 +2,20 @@
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pathosnet.config import SPLITS
 from pathosnet.corpora.manifest import Corpus
-from pathosnet.corpora.splits import GROUPS, PARTS, Split, plural, read_folds, singular
+from pathosnet.corpora.splits import GROUPS, PARTS, SPLITS, Split, plural, read_folds, singular
 from pathosnet.errors import InputError
 
 _SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 _SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
 
 AXIS_SHARE = 3
-"""Of speakers and of sentences, one of so many parts is for validation where both are kept apart."""
+"""Number of parts of the speakers, and of the sentences, one of which validates where both are kept apart."""
 
 
 def split_corpus(
@@ -28,6 +28,8 @@ def split_corpus(
 ) -> Split:
     """Divides a corpus: one of its folds is tested, of the rest a share validates.
 
+    A recording that is listed several times is in one part alone, unless columns or a file say otherwise.
+
     Args:
         corpus: to be divided.
         strategy:
@@ -38,11 +40,13 @@ def split_corpus(
             the rest has a single group left, validation is taken from it at random.
             ``speaker+script``: neither speakers nor sentences are in two parts; utterances that would join parts are in
             none.
+            ``corpus``: each corpus is tested in turn, by what was trained on the others; validation keeps speakers
+            apart where all are known.
             ``column``: as the manifest's columns say: ``fold`` (each of its values is tested in turn) or ``split``
             (train, validation, test; without a validation part, one is taken from training at random).
             A file ``….csv``: what ``write_folds`` wrote.
             ``auto``: the columns if the manifest has them, else random.
-        num_folds: one of so many folds is the test part; does not count for columns and files.
+        num_folds: one of so many folds is the test part; does not count for corpora, columns and files.
         fold: which one.
         validation_fraction: share of the rest for validation.
         seed: of the random choices.
@@ -52,8 +56,14 @@ def split_corpus(
     """
     if strategy.endswith(".csv"):
         return _chosen(_read_checked(strategy, corpus), fold, strategy)
+    if strategy not in ("auto", "column") and (alike := _repetitions(corpus)):
+        once = [i for i in range(len(corpus)) if i not in alike]
+        unique = replace(corpus, utterances=tuple(corpus.utterances[i] for i in once))
+        split = split_corpus(unique, strategy, num_folds, fold, validation_fraction, seed)
+        return _with_repetitions(split, once, alike)
     if strategy == "auto":
         strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
+        return split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed)
     if strategy not in SPLITS:
         raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
     if not corpus.dimensional and sum(count > 0 for count in corpus.counts().values()) < 2:
@@ -65,6 +75,8 @@ def split_corpus(
         _check_class_sizes(corpus, num_folds)
         rest, test = _stratified_fold(corpus, num_folds, fold, seed)
         train, validation = _stratified_validation(corpus, rest, validation_fraction, seed)
+    elif strategy == "corpus":
+        train, validation, test = _by_corpus(corpus, fold, validation_fraction, seed)
     elif strategy == "speaker+script":
         _check_class_sizes(corpus, num_folds)
         train, validation, test = _both_apart(corpus, num_folds, fold, seed)
@@ -90,7 +102,16 @@ def make_folds(
         return _read_checked(strategy, corpus)
     if strategy in ("column", "auto") and any(utterance.split or utterance.fold for utterance in corpus.utterances):
         num_folds = max(1, len({utterance.fold for utterance in corpus.utterances}))
+    if strategy == "corpus":
+        num_folds = len({utterance.corpus for utterance in corpus.utterances})
     return [split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed) for fold in range(num_folds)]
+
+
+def _repetitions(corpus: Corpus) -> dict[int, int]:
+    """Returns the positions of recordings that are there already, each with where it is first."""
+    first: dict[str, int] = {}
+    alike = {i: first.setdefault(u.content, i) for i, u in enumerate(corpus.utterances) if u.content}
+    return {i: where for i, where in alike.items() if i != where}
 
 
 def _read_checked(path: str, corpus: Corpus) -> list[Split]:
@@ -134,6 +155,37 @@ def _by_column(
     if len(train) and not len(validation):
         train, validation = _stratified_validation(corpus, train, validation_fraction, seed)
     return train, validation, test
+
+
+def _with_repetitions(split: Split, once: Sequence[int], alike: Mapping[int, int]) -> Split:
+    """Puts recordings that are there already into the parts where they are first.
+
+    Args:
+        split: of the other recordings.
+        once: their positions in the corpus.
+        alike: positions of the repetitions, each with where it is first.
+    """
+    parts = {once[i]: name for name, part in split.parts().items() for i in part}
+    parts |= {i: parts[first] for i, first in alike.items() if first in parts}
+    train, validation, test = (tuple(sorted(i for i in parts if parts[i] == name)) for name in PARTS)
+    return Split(train, validation, test, split.strategy)
+
+
+def _by_corpus(
+    corpus: Corpus, fold: int, validation_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tests one corpus, trains on the others."""
+    of = np.array([utterance.corpus for utterance in corpus.utterances])
+    names = list(dict.fromkeys(of.tolist()))
+    if len(names) < 2 or fold >= len(names):
+        raise InputError(
+            f"{corpus.title}: expected {'at least 2' if len(names) < 2 else f'more than {fold}'} corpora to keep "
+            f"apart, got {', '.join(names)}; give several manifests, or fill in the column 'corpus'"
+        )
+    rest, test = np.flatnonzero(of != names[fold]), np.flatnonzero(of == names[fold])
+    if all(corpus.utterances[i].speaker for i in rest):
+        return (*_group_validation(corpus, rest, "speaker", validation_fraction, seed), test)
+    return (*_stratified_validation(corpus, rest, validation_fraction, seed), test)
 
 
 def _strata(corpus: Corpus, positions: np.ndarray, at_least: int) -> list[str]:
@@ -282,7 +334,7 @@ def _check_parts(corpus: Corpus, split: Split) -> None:
     made_here = split.strategy in SPLITS and split.strategy != "column"
     if made_here and not split.test:
         raise InputError(f"{corpus.title}: the test part is empty; expected utterances in it")
-    for name in ("train", "test") if made_here else ("train",):
+    for name in ("train", "test") if made_here and split.strategy != "corpus" else ("train",):
         present = {corpus.utterances[i].emotion for i in split.parts()[name]}
         for label, count in corpus.counts().items():
             if count and label not in present:

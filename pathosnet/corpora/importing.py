@@ -1,17 +1,19 @@
 """Turning a corpus, as its authors distribute it, into a manifest: the one interface of all importers."""
 
 import csv
-import os
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
+from pathosnet.corpora.manifest import VOTES
+from pathosnet.corpora.tables import decode
 from pathosnet.emotions import ALIASES, PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.files import file_written_aside, read_csv
+from pathosnet.files import file_written_aside, relative_path, walk_files
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """A corpus that was converted keeps its names, but for the suffix."""
@@ -34,37 +36,40 @@ class ImportedUtterance:
     valence: str = ""
     activation: str = ""
     dominance: str = ""
+    votes: Mapping[str, str] = field(default_factory=dict)
+    """Emotion → how many raters heard it; the columns ``votes_anger`` and so on."""
 
 
-COLUMNS = tuple(ImportedUtterance.__dataclass_fields__)
+COLUMNS = tuple(name for name in ImportedUtterance.__dataclass_fields__ if name != "votes")
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a person can say about an import; an importer names those that only it understands."""
+    """Options that some corpora need; an importer names those that only it understands."""
 
     emotions: tuple[str, ...] = ()
     """Emotions to keep; ``("all",)`` keeps every one; empty: the importer's default."""
     label: Mapping[str, str] = field(default_factory=dict)
     """The corpus' spelling → the emotion that is meant."""
-    happiness: str = ""
-    """IEMOCAP: what counts as happiness: ``exc`` (the paper's), ``hap`` or ``both``."""
-    clips: str = ""
-    """MELD: the folder of the extracted recordings."""
-    speakers: str = ""
-    """EmoFilm: the spreadsheet of its speakers, as CSV."""
     pattern: str = ""
-    """How a corpus without an importer of its own names its files."""
+    """Names of files: * any letters, ? one, {emotion}, {speaker}, {session}, {script}, {language}, {text} or {split} a
+    part; {speaker:??} one of two letters. With a / it is the path in the folder."""
     language: str = ""
-    """Of a corpus that does not say it."""
+    """Language of all recordings, such as es (--pattern, audformat)."""
+    happiness: str = ""
+    """IEMOCAP: excited (exc, the paper's 1041; default), happy (hap), or both."""
+    speakers: str = ""
+    """EmoFilm: its spreadsheet, exported as CSV."""
+    clips: str = ""
+    """MELD: folder of the extracted recordings, if not in FOLDER."""
     table: str = ""
-    """audformat: the table to take the emotions from."""
+    """audformat: the table of the emotions, if several differ."""
     column: str = ""
-    """audformat: the scheme or column of the emotions."""
+    """audformat: the scheme or column of the emotions (emotion)."""
 
 
 class Notes:
-    """What an import leaves out or finds strange: for a person, not an error."""
+    """Note about a recording that an import leaves out or finds strange; not an error."""
 
     def __init__(self) -> None:
         self._said: list[str] = []
@@ -110,7 +115,7 @@ class CorpusImporter:
     source: str
     """Where people get it."""
     layout: str
-    """What the folder is expected to hold, with an example."""
+    """Expected content of the folder, with an example."""
     read: Reader
     """Yields the utterances in the order of the files; emotions in any spelling that ``pathosnet.emotions`` knows."""
     licence: str = ""
@@ -125,7 +130,7 @@ GENERAL_OPTIONS = ("emotions", "label")
 
 @dataclass(frozen=True)
 class Import:
-    """What has been imported."""
+    """Result of an import."""
 
     path: Path
     utterances: tuple[ImportedUtterance, ...]
@@ -160,7 +165,7 @@ def import_corpus(
         InputError: the folder holds nothing of this corpus, an option is another corpus', or the file cannot be
             written.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = Path(folder).expanduser(), Path(out).expanduser()
     options = options or ImportOptions()
     _check_options(importer, options)
     if out.exists() and not overwrite:
@@ -188,28 +193,24 @@ def write_manifest(path: str | Path, utterances: Sequence[ImportedUtterance]) ->
     path = Path(path)
     columns = [name for name in COLUMNS if any(getattr(utterance, name) for utterance in utterances)]
     with file_written_aside(path, overwrite=True) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        folder = path.parent.resolve()
         writer = csv.writer(file)
-        writer.writerow(columns)
+        voted = sorted({emotion for utterance in utterances for emotion in utterance.votes})
+        writer.writerow((*columns, *(f"{VOTES}{emotion}" for emotion in voted)))
         for utterance in utterances:
             row = {name: getattr(utterance, name) for name in columns}
+            row |= {f"{VOTES}{emotion}": utterance.votes.get(emotion, "") for emotion in voted}
             if utterance.audio is not None:
-                row["audio"] = _relative(utterance.audio, folder)
+                row["audio"] = relative_path(utterance.audio, path.parent)
             writer.writerow(row.values())
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Returns the recordings beneath a folder, in the order of their names; hidden files are none."""
-    return sorted(path for path in visible_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
-
-
-def visible_files(folder: Path) -> Iterator[Path]:
-    """Yields the files beneath a folder, without the hidden ones (``._x.wav`` on disks that macOS has written to)."""
-    return (path for path in folder.rglob("*") if not path.name.startswith(".") and path.is_file())
+    """Returns the recordings beneath a folder, in the order of their names; see ``walk_files``."""
+    return sorted(path for path in walk_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def named_files(
-    folder: Path, pattern: re.Pattern[str], example: str, notes: Notes, parts: int = 1
+    folder: Path, pattern: re.Pattern[str], example: str, notes: Notes, parts: int | Sequence[int] = 1
 ) -> Iterator[tuple[Path, re.Match[str]]]:
     """Yields the recordings of a corpus whose names say everything.
 
@@ -219,11 +220,14 @@ def named_files(
             (archives that hold themselves, two formats of one clip) is counted, and left out.
         example: a name that fits, for the note about those that do not.
         notes: where left out files are counted.
-        parts: so many last parts of the path are the name, joined by ``/``.
+        parts: so many last parts of the path are the name, joined by ``/``; of several numbers the first that fits.
     """
     seen = set()
+    counts = [parts] if isinstance(parts, int) else parts
     for path in audio_files(folder):
-        match = pattern.fullmatch("/".join((*path.absolute().parent.parts, path.stem)[-parts:]))
+        names = (*path.absolute().parent.parts, path.stem)
+        matches = (pattern.fullmatch("/".join(names[-count:])) for count in counts)
+        match = next((found for found in matches if found), None)
         if match is None:
             notes.count(f"not named like {example}", path.relative_to(folder))
         elif match.groups() in seen:
@@ -243,19 +247,27 @@ def read_corpus_table(path: Path, columns: Iterable[str], delimiter: str = ",") 
     """Reads a corpus' own table.
 
     Args:
-        path: of the file, in UTF-8.
+        path: of the file, see ``decode``.
         columns: that it must have.
         delimiter: between its cells.
 
     Raises:
         InputError: it cannot be read, or lacks a column.
     """
-    filled = [cells for cells in read_csv(path, "a table", delimiter, strict=False) if cells]
+    try:
+        table = csv.reader(io.StringIO(decode(path)[0], newline=""), delimiter=delimiter)
+        filled = [cells for cells in table if cells]
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a valid CSV file ({error}); expected a table") from error
     header = filled[0] if filled else []
     if any(column not in header for column in columns):
         raise InputError(f"{path}: expected the columns {', '.join(columns)}, got {', '.join(header) or 'none'}")
     return [
-        {name: cell.strip() for name, cell in zip_longest(header, cells[: len(header)], fillvalue="") if name}
+        {
+            name: cell.strip()
+            for i, (name, cell) in enumerate(zip_longest(header, cells[: len(header)], fillvalue=""))
+            if name or i == 0  # tables of R number their rows in a column without a name
+        }
         for cells in filled[1:]
     ]
 
@@ -279,10 +291,8 @@ def _check_options(importer: CorpusImporter, options: ImportOptions) -> None:
 
 
 def _named(utterance: ImportedUtterance, options: ImportOptions, corpus: str) -> ImportedUtterance:
-    known = {name: getattr(utterance, name) for name in COLUMNS}
-    known["emotion"] = normal_emotion(utterance.emotion, options.label)
-    known["corpus"] = utterance.corpus or corpus
-    return ImportedUtterance(**known)
+    emotion = normal_emotion(utterance.emotion, options.label)
+    return replace(utterance, emotion=emotion, corpus=utterance.corpus or corpus)
 
 
 def _of_emotions(
@@ -298,11 +308,3 @@ def _of_emotions(
     if left:
         notes.say(f"other emotions are left out ({listed}); --emotions all keeps them")
     return [utterance for utterance in found if utterance.emotion in names]
-
-
-def _relative(audio: Path, folder: Path) -> str:
-    audio = audio.parent.resolve() / audio.name  # the file itself may be a link to one of another name
-    try:
-        return Path(os.path.relpath(audio, folder)).as_posix()
-    except ValueError:  # on another drive
-        return str(audio)

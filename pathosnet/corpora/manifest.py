@@ -1,20 +1,25 @@
 """A corpus as a CSV file: one row an utterance."""
 
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pathosnet.emotions import ALIASES, check_labels, normalise_label
+from pathosnet.corpora.tables import read_table
+from pathosnet.emotions import ALIASES, check_labels, normalize_label, spelling_key
 from pathosnet.errors import InputError
-from pathosnet.files import read_csv
+from pathosnet.files import locate, to_path
 
 OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
+VOTES = "votes_"
+"""Begins the name of a column that says how many raters heard an emotion."""
 RESERVED = (*OPTIONAL_COLUMNS, "audio", "emotion", "seed", "manifest", "row", "label", "start", "end", "error", "mean")
 """Names of columns, here or in predictions, that numbers to estimate cannot have."""
 
@@ -41,7 +46,11 @@ class Utterance:
     split: str = ""
     fold: str = ""
     values: tuple[float, ...] = ()
-    """Of the columns that are estimated."""
+    """Names of the columns that are estimated."""
+    votes: tuple[float, ...] = ()
+    """Share of the raters' votes for each label, in their order; empty where the row has none for any of them."""
+    content: str = ""
+    """Hash of the recording's samples; empty until ``pathosnet.corpora.contents.identify`` has read it."""
     row: int = 0
     manifest: Path = Path("corpus.csv")
 
@@ -52,7 +61,7 @@ class Utterance:
 
     @property
     def sentence(self) -> str:
-        """What utterances of the same sentence share: the script, else the text's letters; perhaps nothing."""
+        """Key that utterances of the same sentence share: the script, else the text's letters; perhaps empty."""
         letters = "".join(c if c.isalnum() else " " for c in self.text.casefold())
         return self.script or " ".join(letters.split())
 
@@ -76,6 +85,8 @@ class Corpus:
     """Emotions that they are sorted into, or dimensions that are estimated."""
     dimensional: bool = False
     """Whether the labels are dimensions, such as valence, with a number for each utterance."""
+    notes: tuple[str, ...] = ()
+    """Notes for a person about recordings that are odd, were left out, or are listed twice."""
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -94,6 +105,14 @@ class Corpus:
             return np.array([utterance.values for utterance in chosen], dtype=float).reshape(-1, len(self.labels))
         return np.array([self.labels.index(utterance.emotion) for utterance in chosen], dtype=np.int64)
 
+    def vote_shares(self, positions: Sequence[int]) -> np.ndarray:
+        """Returns the raters' shares for each label, ``(positions, labels)``; 1 for the label where there are none."""
+        shares = np.zeros((len(positions), len(self.labels)))
+        for row, i in zip(shares, positions, strict=True):
+            utterance = self.utterances[i]
+            row[:] = utterance.votes or [label == utterance.emotion for label in self.labels]
+        return shares
+
     @property
     def title(self) -> str:
         """The names of its files, for messages."""
@@ -111,10 +130,11 @@ def read_manifest(
     """Reads a corpus.
 
     Args:
-        paths: one CSV or several, in UTF-8, with or without a byte-order mark, with a header: ``audio`` (relative to
-            the CSV, or absolute), ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``session``,
-            ``script``, ``split``, ``fold``. Other columns are left alone. Without a corpus, a row belongs to the one
-            that is named like the file, or like its folder if the file is called manifest.csv.
+        paths: one CSV or several with a header, see ``read_table``: ``audio`` (relative to the CSV, or absolute),
+            ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``session``, ``script``, ``split``,
+            ``fold``, and how many raters heard which emotion, ``votes_anger`` and so on. Other columns are left alone.
+            Without a corpus, a row belongs to the one that is named like the file, or like its folder if the file is
+            called manifest.csv; files of one name are told apart by their folders.
         labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has.
         label_map: the file's own spellings, ``{"ira": "anger"}``.
         drop_labels: spellings whose rows are left out.
@@ -127,18 +147,19 @@ def read_manifest(
     Raises:
         InputError: the file or a row cannot be used; it names both.
     """
-    paths = tuple(Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
+    paths = tuple(to_path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
     for path in paths:
         if sum(other.resolve() == path.resolve() for other in paths) > 1:
             raise InputError(f"{path}: expected each corpus once, got this one several times")
-    dropped = {label.lower() for label in drop_labels}
+    dropped = {spelling_key(label) for label in drop_labels}
     columns = [*(["audio"] if needs_audio else []), *(labels if dimensional else ["emotion"])]
     tables = {}
     for path in paths:
-        table = read_table(path, columns).dicts()
-        tables[path] = [(number, row) for number, row in table if row.get("emotion", "").lower() not in dropped]
-        if not tables[path]:
+        table = read_table(path, columns)
+        kept = [(number, row) for number, row in table.dicts() if spelling_key(row.get("emotion", "")) not in dropped]
+        if not kept:
             raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
+        tables[path] = kept
     if tuple(labels) == (LABELS_OF_CORPUS,) and not dimensional:
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
     if not dimensional:
@@ -146,93 +167,102 @@ def read_manifest(
     for name in labels if dimensional else ():
         if name.lower() in RESERVED:
             raise InputError(f"targets: {name!r} is what tables call something else; rename the column")
-
-    def expressed(row: Mapping[str, str], where: str) -> dict[str, Any]:
-        if dimensional:
-            return {"emotion": "", "values": tuple(_to_number(row[name.lower()], name, where) for name in labels)}
-        if not row["emotion"]:
-            raise InputError(f"{where}: has no emotion; fill it in or remove the row")
-        return {"emotion": normalise_label(row["emotion"], labels, label_map, where)}
-
-    utterances = tuple(
-        _to_utterance(path, number, row, needs_audio, expressed)
-        for path, table in tables.items()
-        for number, row in table
-    )
-    return Corpus(paths, utterances, tuple(labels), dimensional)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file's cells, stripped of the blanks around them."""
-
-    header: tuple[str, ...]
-    """As it is spelled."""
-    rows: tuple[tuple[int, tuple[str, ...]], ...]
-    """Each with its number, counted from 1, which is the header."""
-
-    def dicts(self) -> list[tuple[int, dict[str, str]]]:
-        """Returns the rows with their columns' names in lower case."""
-        names = [name.lower() for name in self.header]
-        return [(number, dict(zip(names, cells, strict=True))) for number, cells in self.rows]
+    names = _corpus_names(paths)
+    utterances = []
+    for path, rows in tables.items():
+        votes = {} if dimensional else _vote_columns(path, rows[0][1], labels, label_map or {})
+        for number, row in rows:
+            where = f"{path}, row {number}"
+            about: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
+            about["corpus"] = about["corpus"] or names[path]
+            if dimensional:
+                about["values"] = tuple(_to_number(row[name.lower()], name, where) for name in labels)
+            elif not row["emotion"]:
+                raise InputError(f"{where}: has no emotion; fill it in or remove the row")
+            else:
+                about["emotion"] = normalize_label(row["emotion"], labels, label_map, where)
+                about["votes"] = _vote_shares(row, votes, len(labels), where)
+            audio = _find_audio(path, row.get("audio", ""), needs_audio, where)
+            utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
+    return Corpus(paths, tuple(utterances), tuple(labels), dimensional)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
-    """Reads a manifest's cells, whatever they say.
+def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:
+    """Puts a corpus' labels into another order.
 
     Args:
-        path: a CSV file.
-        columns: that it must have.
-
-    Raises:
-        InputError: the file cannot be read, or is no table with these columns.
+        corpus: to be changed.
+        labels: the same labels.
     """
-    table = read_csv(path)
-    if not table:
-        raise InputError(f"{path}: is empty; expected a header with the columns audio, emotion and, if known, text")
-    header = [column.strip().lower() for column in table[0]]
-    for column in columns:
-        if column.lower() not in header:
-            hint = "separate the columns with commas" if len(header) == 1 else f"name a column {column!r}"
-            hint += "; columns of numbers are for train --targets" if column == "emotion" and len(header) > 1 else ""
-            raise InputError(f"{path}: has no column {column!r}, only {', '.join(header) or 'nothing'}; {hint}")
-    named = [column for column in header if column]  # spreadsheets leave empty columns at the end
-    if len(set(named)) != len(named):
-        raise InputError(f"{path}: expected each column once, got {', '.join(header)}")
-    rows = []
-    for number, cells in enumerate(table[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}, row {number}: expected {len(header)} cells, got {len(cells)}; quote texts that hold commas"
-            )
-        rows.append((number, tuple(cell.strip() for cell in cells)))
-    return Table(tuple(column.strip() for column in table[0]), tuple(rows))
+    order = [corpus.labels.index(label) for label in labels]
+    utterances = (
+        replace(
+            u,
+            values=tuple(u.values[i] for i in order[: len(u.values)]),
+            votes=tuple(u.votes[i] for i in order[: len(u.votes)]),
+        )
+        for u in corpus.utterances
+    )
+    return replace(corpus, labels=tuple(labels), utterances=tuple(utterances))
+
+
+def _corpus_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Names corpora after their files, with as many of the folders above as it takes to tell them apart."""
+    parts = {path: Path(os.path.abspath(path)).with_suffix("").parts for path in paths}
+    parts = {path: found[:-1] if found[-1] == "manifest" else found for path, found in parts.items()}
+    depths = dict.fromkeys(paths, 1)
+    while True:
+        names = {path: "/".join(parts[path][-depths[path] :]) for path in paths}
+        counts = Counter(names.values())
+        alike = [path for path in paths if counts[names[path]] > 1 and depths[path] < len(parts[path])]
+        if not alike:
+            return names
+        for path in alike:
+            depths[path] += 1
 
 
 def _labels_of(rows: Sequence[Mapping[str, str]], label_map: Mapping[str, str]) -> tuple[str, ...]:
-    mapped = {spelling.lower(): label for spelling, label in label_map.items()}
-    spelled = {mapped.get(row["emotion"].lower(), row["emotion"]).lower() for row in rows if row["emotion"]}
+    mapped = {spelling_key(spelling): label for spelling, label in label_map.items()}
+    spelled = {mapped.get(spelling_key(row["emotion"]), row["emotion"]).lower() for row in rows if row["emotion"]}
     return tuple(sorted({ALIASES.get(label, label) for label in spelled}))
 
 
-def _to_utterance(
-    path: Path,
-    number: int,
-    row: Mapping[str, str],
-    needs_audio: bool,
-    expressed: Callable[[Mapping[str, str], str], dict[str, Any]],
-) -> Utterance:
-    where = f"{path}, row {number}"
-    audio = path.parent / row["audio"] if row.get("audio") else None
-    if needs_audio and audio is None:
-        raise InputError(f"{where}: names no audio file; fill it in, or train on text alone with --acoustic none")
-    if needs_audio and audio is not None and not audio.is_file():
+def _vote_columns(
+    path: Path, columns: Mapping[str, str], labels: Sequence[str], label_map: Mapping[str, str]
+) -> dict[str, int]:
+    """Returns the columns of votes for a label, each with the label's number; votes for other emotions do not count."""
+    found = {}
+    for column in columns:
+        if column.startswith(VOTES):
+            with suppress(InputError):
+                label = normalize_label(column.removeprefix(VOTES), labels, label_map, str(path))
+                found[column] = labels.index(label)
+    return found
+
+
+def _vote_shares(row: Mapping[str, str], columns: Mapping[str, int], num_labels: int, where: str) -> tuple[float, ...]:
+    votes = [0.0] * num_labels
+    for column, label in columns.items():
+        count = _to_number(row[column], column, where) if row[column] else 0.0
+        if count < 0:
+            raise InputError(f"{where}: expected 0 or more as {column}, got {row[column]!r}")
+        votes[label] += count
+    total = sum(votes)
+    return tuple(count / total for count in votes) if total else ()
+
+
+def _find_audio(path: Path, name: str, needed: bool, where: str) -> Path | None:
+    if not name:
+        if needed:
+            raise InputError(f"{where}: names no audio file; fill it in, or train on text alone with --acoustic none")
+        return None
+    try:
+        audio = locate(path.parent, name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    if needed and not audio.is_file():
         raise InputError(f"{where}: no such audio file: {audio} (paths are relative to the CSV)")
-    known: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
-    known["corpus"] = known["corpus"] or (path.resolve().parent.name if path.stem == "manifest" else path.stem)
-    return Utterance(audio, row=number, manifest=path, **known, **expressed(row, where))
+    return audio
 
 
 def _to_number(cell: str, name: str, where: str) -> float:

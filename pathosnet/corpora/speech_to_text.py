@@ -1,4 +1,4 @@
-"""Speech recognisers to plug in: Hugging Face pipelines, command lines, Python functions."""
+"""Speech recognizers to plug in: Hugging Face pipelines, command lines, Python functions."""
 
 import contextlib
 import importlib
@@ -15,18 +15,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pathosnet.audio import SAMPLE_RATE, load_audio
+from pathosnet.audio.reading import SAMPLE_RATE, load_audio
 from pathosnet.errors import InputError
 
-Transcriber = Callable[[np.ndarray, str], str]
+TranscribeFunction = Callable[[np.ndarray, str], str]
 """From a waveform ``(samples,)`` float32 at 16 kHz and its language, perhaps empty, to what is said."""
 KINDS = "hf:MODEL, command:PROGRAM … {audio}, or python:MODULE:FUNCTION"
 PLACEHOLDER = re.compile(r"\{(audio|language)\}")
 WHISPER_WINDOW_SECONDS = 30
 
 
-class Recogniser(Protocol):
-    """What turns a recording into text."""
+class Transcriber(Protocol):
+    """Function that turns a recording into text."""
 
     def __call__(self, audio: Path, language: str) -> str:
         """Returns what is said in a file; the language may be empty.
@@ -36,45 +36,45 @@ class Recogniser(Protocol):
         """
 
 
-def open_recogniser(name: str, timeout_seconds: float = 600.0) -> Recogniser:
-    """Makes the recogniser that an option names.
+def open_transcriber(name: str, timeout_seconds: float = 600.0) -> Transcriber:
+    """Makes the recognizer that an option names.
 
     Args:
         name: ``hf:MODEL``, ``command:PROGRAM … {audio}`` or ``python:MODULE:FUNCTION``.
         timeout_seconds: for one recording; commands alone are held to it.
 
     Raises:
-        InputError: there is no such recogniser.
+        InputError: there is no such recognizer.
     """
     kind, _, value = name.partition(":")
     if kind == "hf" and value:
-        return FunctionRecogniser(HuggingFaceTranscriber(load_pipeline(value)))
+        return FunctionTranscriber(HuggingFaceTranscriber(load_pipeline(value)))
     if kind == "command" and value:
-        return CommandRecogniser(value, timeout_seconds)
+        return CommandTranscriber(value, timeout_seconds)
     if kind == "python" and value:
-        return FunctionRecogniser(import_function(value))
-    raise InputError(f"recogniser: expected {KINDS}, got {name!r}")
+        return FunctionTranscriber(import_function(value))
+    raise InputError(f"recognizer: expected {KINDS}, got {name!r}")
 
 
-class FunctionRecogniser:
+class FunctionTranscriber:
     """Reads the recording and hands it to a function.
 
     Args:
         transcribe: the function.
     """
 
-    def __init__(self, transcribe: Transcriber) -> None:
+    def __init__(self, transcribe: TranscribeFunction) -> None:
         self.transcribe = transcribe
 
     def __call__(self, audio: Path, language: str) -> str:
         """Returns what is said in a file."""
         text = self.transcribe(load_audio(audio).numpy(), language)
         if not isinstance(text, str):
-            raise InputError(f"{audio}: the recogniser returned {type(text).__name__}, expected a string")
+            raise InputError(f"{audio}: the recognizer returned {type(text).__name__}, expected a string")
         return text
 
 
-class CommandRecogniser:
+class CommandTranscriber:
     """Runs a program for each recording; what it prints is the text. No shell is involved.
 
     Args:
@@ -90,11 +90,11 @@ class CommandRecogniser:
         try:
             self.arguments = shlex.split(command)
         except ValueError as error:
-            raise InputError(f"recogniser: {command!r} cannot be parted into arguments ({error})") from error
+            raise InputError(f"recognizer: {command!r} cannot be parted into arguments ({error})") from error
         if not any("{audio}" in argument for argument in self.arguments):
-            raise InputError(f"recogniser: expected {{audio}} somewhere in the command, got {command!r}")
+            raise InputError(f"recognizer: expected {{audio}} somewhere in the command, got {command!r}")
         if shutil.which(self.arguments[0]) is None:
-            raise InputError(f"recogniser: no such program: {self.arguments[0]}")
+            raise InputError(f"recognizer: no such program: {self.arguments[0]}")
         self.timeout_seconds = timeout_seconds
 
     def __call__(self, audio: Path, language: str) -> str:
@@ -104,7 +104,7 @@ class CommandRecogniser:
         if language.startswith("-"):  # the program would take it for an option
             raise InputError(f"expected a language such as en, got {language!r}")
         if not language and any("{language}" in argument for argument in self.arguments):
-            raise InputError("has no language, which the recogniser's command asks for; fill in the column 'language'")
+            raise InputError("has no language, which the recognizer's command asks for; fill in the column 'language'")
         filled = {"audio": str(audio.absolute()), "language": language}
         arguments = [PLACEHOLDER.sub(lambda match: filled[match[1]], argument) for argument in self.arguments]
         code, out, err = _run(arguments, self.timeout_seconds)
@@ -148,7 +148,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def import_function(name: str) -> Transcriber:
+def import_function(name: str) -> TranscribeFunction:
     """Imports ``MODULE:FUNCTION``; modules in the current folder are found, too.
 
     Raises:
@@ -156,15 +156,17 @@ def import_function(name: str) -> Transcriber:
     """
     module_name, _, function_name = name.partition(":")
     if not function_name:
-        raise InputError(f"recogniser: expected python:MODULE:FUNCTION, got python:{name}")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+        raise InputError(f"recognizer: expected python:MODULE:FUNCTION, got python:{name}")
+    path = list(sys.path)
+    sys.path.insert(0, "")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
     except Exception as error:  # it is somebody's program: anything can go wrong
-        raise InputError(f"recogniser: python:{name} cannot be imported ({type(error).__name__}: {error})") from error
+        raise InputError(f"recognizer: python:{name} cannot be imported ({type(error).__name__}: {error})") from error
+    finally:
+        sys.path[:] = path
     if not callable(function):
-        raise InputError(f"recogniser: python:{name} is {type(function).__name__}, expected a function")
+        raise InputError(f"recognizer: python:{name} is {type(function).__name__}, expected a function")
     return function
 
 
@@ -199,7 +201,7 @@ def load_pipeline(model: str) -> Any:
     Code that comes with a model is never run.
 
     Raises:
-        InputError: the transformers package or the model is missing, or it is no speech recogniser.
+        InputError: the transformers package or the model is missing, or it is no speech recognizer.
     """
     try:
         import transformers
@@ -214,4 +216,4 @@ def load_pipeline(model: str) -> Any:
         )
     except Exception as error:  # every model and tokenizer has its own exceptions for damaged files
         reason = " ".join(str(error).split())
-        raise InputError(f"hf:{model}: cannot be loaded as a speech recogniser ({reason[:300]})") from error
+        raise InputError(f"hf:{model}: cannot be loaded as a speech recognizer ({reason[:300]})") from error

@@ -1,4 +1,4 @@
-"""What manifests hold: utterances per class as in the paper's table 1, durations, speakers, what is missing."""
+"""Statistics of manifests: utterances per class as in the paper's Table 1, durations, speakers, missing values."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ MISSING = ("speakers", "no text", "no audio")
 
 @dataclass(frozen=True)
 class Durations:
-    """Of the recordings that can be read, in seconds."""
+    """Duration of the readable recordings, in seconds."""
 
     total: float
     shortest: float
@@ -28,7 +28,7 @@ class Durations:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one language of one corpus, or of everything."""
+    """Statistics of one language of one corpus, or of everything."""
 
     corpus: str
     language: str

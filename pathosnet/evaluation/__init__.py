@@ -1,10 +1,15 @@
-"""How good predictions are: numbers and pictures."""
+"""Figures, tables and pictures that show how good predictions are."""
 
-from pathosnet.evaluation.concordance import DimensionMetrics, measure_dimensions
-from pathosnet.evaluation.metrics import Metrics, measure
+from pathosnet.evaluation.metrics import (
+    DimensionMetrics,
+    Metrics,
+    WordErrors,
+    measure,
+    measure_dimensions,
+    measure_word_errors,
+)
 from pathosnet.evaluation.plots import check_plot_path, plot_confusion_matrix, plot_estimates
 from pathosnet.evaluation.predictions import Estimates, Predictions
-from pathosnet.evaluation.word_errors import WordErrors, measure_word_errors
 
 __all__ = [
     "DimensionMetrics",

@@ -7,17 +7,18 @@ from statistics import mean, stdev
 import numpy as np
 
 from pathosnet.corpora.manifest import corpus_title
-from pathosnet.evaluation.metrics import Metrics
-from pathosnet.evaluation.predictions import Predictions
+from pathosnet.evaluation.metrics import DimensionMetrics, Metrics
+from pathosnet.evaluation.predictions import Estimates, Predictions
 
 CUMULATIVE = "cumulative"
 PAPER_METRICS = ("accuracy", "precision", "recall", "f1", "auc")
 """In the order of the paper's Table 2."""
+MEAN = "mean"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over folds or seeds; ``sd`` is None of a single one."""
+    """Mean and sample standard deviation over folds or seeds; ``sd`` is None for a single one."""
 
     mean: float
     sd: float | None
@@ -30,26 +31,46 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """What is reported of a group of test utterances."""
+    """Figures of a group of test utterances; None where the group has fewer than two classes."""
 
     name: str
     utterances: int
-    """Of one seed."""
+    """Number of utterances of one seed."""
     figures: dict[str, float | None]
-    """The paper's metrics: every fold's and class' figure weighted with its number of samples, averaged over seeds;
-    None if the group has fewer than two classes."""
+    """The paper's metrics: the figure of every fold and class weighted with its number of samples, averaged over
+    seeds."""
     over_seeds: dict[str, float | None]
-    """Their standard deviations over seeds, and that of the mean UAR, ``uar``; None of a single seed."""
+    """Their standard deviations over seeds, and that of the mean UAR, ``uar``; None for a single seed."""
     uar: Spread | None
     """Unweighted average recall over folds and seeds."""
     pooled_uar: float | None
-    """Of all folds' utterances together, averaged over seeds: small folds that lack a class do not distort it."""
+    """UAR of all folds' utterances together, averaged over seeds: small folds that lack a class do not distort it."""
+    macro_f1: float | None
+    """F1 of each class, each counting alike, of all folds' utterances together, averaged over seeds."""
+    log_loss: float
+    """Mean cross-entropy in nats of all folds' utterances together, averaged over seeds."""
+    jensen_shannon: float | None
+    """Mean Jensen-Shannon divergence from the raters' shares in bits, likewise; None where nobody voted."""
     accuracy: Spread | None
     """Accuracy over folds and seeds, each fold counting alike."""
     recalls: dict[str, float | None]
     """Label → recall over all folds and seeds."""
     confusion: list[list[float | None]]
-    """Each row's shares, averaged over folds and seeds (the paper's Figure 2); None where a class does not occur."""
+    """Shares of each row, averaged over folds and seeds (the paper's Figure 2); None where a class does not occur."""
+
+
+@dataclass(frozen=True)
+class DimensionRow:
+    """Figures of the estimates for a group of test utterances."""
+
+    name: str
+    utterances: int
+    """Number of utterances of one seed."""
+    ccc: dict[str, Spread]
+    """Dimension, and ``mean`` of all → concordance correlation over folds and seeds, each counting alike; an
+    undefined coefficient counts as 0."""
+    pooled: DimensionMetrics
+    """Figures of the estimates of all folds and seeds together."""
 
 
 def aggregate(predictions: Predictions) -> list[Row]:
@@ -63,33 +84,52 @@ def aggregate(predictions: Predictions) -> list[Row]:
     return rows + ([_row(CUMULATIVE, predictions)] if len(groups) > 1 else [])
 
 
+def aggregate_dimensions(estimates: Estimates) -> list[DimensionRow]:
+    """Computes a row for each corpus and language, and for all of them.
+
+    Args:
+        estimates: of all folds and seeds.
+    """
+    groups = estimates.groups("corpus", "language")
+    rows = [_dimension_row(corpus_title(*key), group) for key, group in groups.items()]
+    return rows + ([_dimension_row(CUMULATIVE, estimates)] if len(groups) > 1 else [])
+
+
 def _row(name: str, predictions: Predictions) -> Row:
     seeds = list(predictions.groups("seed").values())
-    utterances = len(seeds[0])
-    if len(np.unique(predictions.truth)) < 2:
-        undefined: dict[str, float | None] = dict.fromkeys(PAPER_METRICS)
-        over_seeds = {**undefined, "uar": None}
-        recalls, shares = predictions.measure().recalls, _shares(list(predictions.groups("seed", "fold").values()))
-        return Row(name, utterances, undefined, over_seeds, None, None, None, recalls, shares)
-    by_seed = [[fold.measure() for fold in seed.groups("fold").values()] for seed in seeds]
+    pooled = [seed.measure() for seed in seeds]
+    defined = len(np.unique(predictions.truth)) > 1
+    by_seed = [[fold.measure() for fold in seed.groups("fold").values()] for seed in seeds] if defined else []
     folds = [metrics for of_seed in by_seed for metrics in of_seed]
-    figures: dict[str, float | None] = {}
-    over_seeds = {"uar": Spread.of([mean(fold.uar for fold in of_seed) for of_seed in by_seed]).sd}
-    for metric in PAPER_METRICS:
-        values = [value for value in (_weighted(of_seed, metric) for of_seed in by_seed) if value is not None]
-        figures[metric] = mean(values) if values else None
-        over_seeds[metric] = stdev(values) if len(values) > 1 else None
+    weighted = {
+        metric: [value for of_seed in by_seed if (value := _weighted(of_seed, metric)) is not None]
+        for metric in PAPER_METRICS
+    }
+    divergences = [metrics.jensen_shannon for metrics in pooled if metrics.jensen_shannon is not None]
+    uars = [mean(fold.uar for fold in of_seed) for of_seed in by_seed]
     return Row(
-        name,
-        utterances,
-        figures,
-        over_seeds,
-        Spread.of([metrics.uar for metrics in folds]),
-        mean(seed.measure().uar for seed in seeds),
-        Spread.of([metrics.accuracy for metrics in folds]),
-        predictions.measure().recalls,
-        _shares(list(predictions.groups("seed", "fold").values())),
+        name=name,
+        utterances=len(seeds[0]),
+        figures={metric: mean(values) if values else None for metric, values in weighted.items()},
+        over_seeds={
+            metric: stdev(values) if len(values) > 1 else None for metric, values in {**weighted, "uar": uars}.items()
+        },
+        uar=Spread.of([metrics.uar for metrics in folds]) if defined else None,
+        pooled_uar=mean(metrics.uar for metrics in pooled) if defined else None,
+        macro_f1=mean(metrics.macro_f1 for metrics in pooled) if defined else None,
+        log_loss=mean(metrics.log_loss for metrics in pooled),
+        jensen_shannon=mean(divergences) if divergences else None,
+        accuracy=Spread.of([metrics.accuracy for metrics in folds]) if defined else None,
+        recalls=predictions.measure().recalls,
+        confusion=_shares(list(predictions.groups("seed", "fold").values())),
     )
+
+
+def _dimension_row(name: str, estimates: Estimates) -> DimensionRow:
+    folds = [fold.measure() for fold in estimates.groups("seed", "fold").values()]
+    ccc = {label: Spread.of([fold.ccc[label] or 0.0 for fold in folds]) for label in estimates.labels}
+    ccc[MEAN] = Spread.of([fold.mean_ccc for fold in folds])
+    return DimensionRow(name, len(estimates.distinct()[0]), ccc, estimates.measure())
 
 
 def _weighted(folds: Sequence[Metrics], metric: str) -> float | None:

@@ -1,4 +1,4 @@
-"""How much figures depend on which utterances, or speakers, happened to be tested."""
+"""Bootstrap: how much figures depend on the utterances, or speakers, that happened to be tested."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ SMALLEST = 1e-12  # of what is divided by
 
 
 def resample_counts(groups: Sequence[object], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draws groups with replacement, and says how often each utterance was drawn.
+    """Draws groups with replacement, and counts how often each utterance was drawn.
 
     Args:
         groups: of each utterance, such as its speaker; all different to draw utterances one by one.

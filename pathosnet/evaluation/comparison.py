@@ -9,7 +9,8 @@ from pathosnet.errors import InputError
 from pathosnet.evaluation.aggregation import PAPER_METRICS, Row, aggregate
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.predictions import Predictions
-from pathosnet.evaluation.tables import HEADER, percent
+from pathosnet.evaluation.results import HEADER
+from pathosnet.evaluation.tables import UNDEFINED, Table, percent
 
 Key = tuple[str, str, str, str]
 
@@ -44,21 +45,20 @@ class Comparison:
         return asdict(self)
 
     def text(self) -> str:
-        """Returns both tables side by side and the tests, for a person."""
-        head = ["corpus", *(cell for metric in HEADER[2:] for cell in (f"{metric} A", "B", "B−A"))]
-        lines = [head]
+        """Returns both tables side by side and the tests, for a terminal."""
+        header = ["corpus", *(cell for metric in HEADER[2:] for cell in (f"{metric} A", "B", "B−A"))]
+        rows = []
         for first, second in self.rows:
             cells = [first.name]
             for metric in (*PAPER_METRICS, "uar"):
                 a, b = (_figure(row, metric) for row in (first, second))
-                cells += [percent(a), percent(b), "–" if a is None or b is None else f"{100 * (b - a):+.1f}"]
-            lines.append(cells)
-        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-        table = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+                difference = UNDEFINED if a is None or b is None else f"{100 * (b - a):+.1f}"
+                cells += [percent(a), percent(b), difference]
+            rows.append(cells)
         said = [
             f"A = {self.names[0]}, B = {self.names[1]}; {self.utterances} utterances in the same folds",
             "",
-            *table,
+            Table(header, rows).text(),
             "",
             f"right in A alone {self.only_first_right}, in B alone {self.only_second_right}: "
             f"McNemar's exact test p = {self.p_value:.4g}",
@@ -104,20 +104,21 @@ def compare(first: Predictions, second: Predictions, names: tuple[str, str] = ("
     counts = resample_counts(range(len(keys)))
     resampled = [bootstrap_figures(truth, values, counts) for values in right]
     actual = [bootstrap_figures(truth, values, np.ones((1, len(keys)))) for values in right]
+    differences = {
+        name: Difference(
+            float(actual[1][name][0] - actual[0][name][0]), *interval(resampled[1][name] - resampled[0][name])
+        )
+        for name in ("accuracy", "uar")
+    }
     return Comparison(
-        names,
-        _pair(aggregate(first), aggregate(second), names),
-        len(keys),
-        (len(set(first.column("seed"))), len(set(second.column("seed")))),
-        only_first,
-        only_second,
-        float(binomtest(only_second, differing).pvalue) if differing else 1.0,
-        {
-            name: Difference(
-                float(actual[1][name][0] - actual[0][name][0]), *interval(resampled[1][name] - resampled[0][name])
-            )
-            for name in ("accuracy", "uar")
-        },
+        names=names,
+        rows=_pair(aggregate(first), aggregate(second), names),
+        utterances=len(keys),
+        seeds=(len(set(first.column("seed"))), len(set(second.column("seed")))),
+        only_first_right=only_first,
+        only_second_right=only_second,
+        p_value=float(binomtest(only_second, differing).pvalue) if differing else 1.0,
+        differences=differences,
     )
 
 

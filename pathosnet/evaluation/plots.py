@@ -1,18 +1,39 @@
-"""Pictures, without a display."""
+"""Pictures of what was measured, drawn without a display."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pathosnet.errors import InputError
-from pathosnet.evaluation.concordance import measure_dimensions
+from pathosnet.evaluation.calibration import Reliability
+from pathosnet.evaluation.metrics import measure_dimensions
+from pathosnet.evaluation.tables import UNDEFINED
+from pathosnet.files import to_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
+PAGE_WIDTH = 13.0
+"""Inches: about what the report's page holds without making the letters too small."""
+CURVES = (("loss", ("train_loss", "val_loss")), ("share", ("val_accuracy", "val_uar")), ("CCC", ("val_ccc",)))
+"""Figures that share an axis, drawn as far as they were kept."""
+LIMITS: Mapping[str, tuple[float | None, float | None]] = {"loss": (0.0, None), "share": (0.0, 1.0), "CCC": (None, 1.0)}
+CURVE_STYLES = {
+    "train_loss": ("tab:gray", "training loss"),
+    "val_loss": ("tab:blue", "validation loss"),
+    "val_accuracy": ("tab:orange", "validation accuracy"),
+    "val_uar": ("tab:green", "validation UAR"),
+    "val_ccc": ("tab:green", "validation CCC, mean of the dimensions"),
+}
+CHANCE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0}
 
 
 def check_plot_path(path: str | Path) -> None:
@@ -21,48 +42,107 @@ def check_plot_path(path: str | Path) -> None:
     Raises:
         InputError: the folder is missing, or the ending is of no known format.
     """
-    path = Path(path)
+    path = to_path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: expected a picture ending in {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder: {path.parent}; make it first")
 
 
+def new_figure(width: float, height: float) -> "Figure":
+    """Makes a Matplotlib figure, inches wide and high, that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence[str], path: str | Path) -> None:
-    """Draws a confusion matrix with each row's shares, and the counts beneath them.
+    """Draws a confusion matrix with the shares of each row, and the counts beneath them.
 
     Args:
         confusion: rows are the truth, columns the predictions.
         labels: names of the classes.
         path: ``.png``, ``.svg`` or ``.pdf``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     counts = np.asarray(confusion, dtype=float)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    size = 1.8 + 0.9 * len(labels)
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
-    FigureCanvasAgg(figure)
+    totals = counts.sum(axis=1)
+    shares = np.divide(counts, totals[:, None], out=np.zeros_like(counts), where=totals[:, None] > 0)
+    longest = max(map(len, labels))
+    width = 1.2 + 0.085 * longest + 0.9 * len(labels)
+    figure = new_figure(width + 0.9, width - 0.1)
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    for row, column in np.ndindex(*counts.shape):
-        axes.text(
-            column,
-            row,
-            f"{shares[row, column]:.0%}\n{counts[row, column]:g}",
-            ha="center",
-            va="center",
-            color="white" if shares[row, column] > 0.5 else "black",
-        )
-    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor", parse_math=False)
-    axes.set_yticks(range(len(labels)), labels, parse_math=False)  # a label may hold dollar signs
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}")
-    bar.set_label("share of the true class")
+    texts = [
+        [f"{share:.0%}\n{n:g}" for share, n in zip(*rows, strict=True)] for rows in zip(shares, counts, strict=True)
+    ]
+    _draw_shares(axes, shares, labels=labels, texts=texts)
+    axes.set(xlabel="predicted", ylabel="true")
+    uar = shares.diagonal()[totals > 0].mean() if totals.any() else 0.0
+    title = f"{totals.sum():g} utterances\nUAR {uar:.1%} (chance {1 / len(labels):.1%})"
+    axes.set_title(title, fontsize=10)
+    _add_share_bar(figure, [axes], "share of the true class")
     figure.savefig(path, dpi=DPI)
+
+
+def plot_confusions(
+    panels: Mapping[str, Sequence[Sequence[float | None]]], labels: Sequence[str], paths: Sequence[str | Path]
+) -> None:
+    """Draws confusion matrices side by side: shares of the true class, averaged over the folds.
+
+    Args:
+        panels: title → shares, rows are the truth; None where a class does not occur.
+        labels: names of the classes.
+        paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
+    """
+    cell = 0.55 if len(labels) <= 6 else 0.42
+    size = 0.8 + 0.065 * max(map(len, labels)) + cell * len(labels)
+    lines = math.ceil(len(panels) / max(1, min(3, int(PAGE_WIDTH / size))))
+    columns = math.ceil(len(panels) / lines)  # four stand in two lines of two
+    figure = new_figure(columns * size + 0.9, lines * (size + 0.3))
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=False):
+        shares = np.array([[np.nan if share is None else share for share in row] for row in rows], dtype=float)
+        texts = [[UNDEFINED if np.isnan(share) else f"{100 * share:.0f}" for share in row] for row in shares]
+        _draw_shares(axes, shares, labels=labels, texts=texts, fontsize=8)
+        wrapped = "\n".join(textwrap.fill(line, int(11 * size)) for line in title.splitlines())
+        axes.set_title(wrapped, fontsize=9, parse_math=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("true", fontsize=8)
+    for axes in grid.flat[max(0, len(panels) - columns) : len(panels)]:
+        axes.set_xlabel("predicted", fontsize=8)
+    _add_share_bar(figure, grid, "share of the true class,\nmean of the folds", shrink=0.8 / lines, fontsize=8)
+    _save(figure, paths)
+
+
+def _draw_shares(
+    axes: "Axes",
+    shares: np.ndarray,
+    *,
+    labels: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    fontsize: float | None = None,
+) -> None:
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (i, j), share in np.ndenumerate(shares):
+        color = "white" if share > 0.55 else "black"
+        axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=fontsize, color=color)
+    # A label may hold dollar signs, which are no formula here.
+    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
+    axes.tick_params(labelsize=fontsize)
+
+
+def _add_share_bar(
+    figure: "Figure", panels: Any, label: str, *, shrink: float = 0.8, fontsize: float | None = None
+) -> None:
+    image = np.asarray(panels).flat[0].images[0]
+    bar = figure.colorbar(image, ax=panels, shrink=shrink, format=lambda share, _: f"{100 * share:.0f} %")
+    bar.set_label(label, fontsize=fontsize)
+    bar.ax.tick_params(labelsize=fontsize)
 
 
 def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str], *paths: str | Path) -> None:
@@ -74,13 +154,9 @@ def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str
         names: of the dimensions.
         *paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     lines = math.ceil(len(names) / 4)
     columns = math.ceil(len(names) / lines)
-    figure = Figure(figsize=(3.1 * columns + 0.4, 3.2 * lines + 0.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.1 * columns + 0.4, 3.2 * lines + 0.2)
     panels = figure.subplots(lines, columns, squeeze=False)
     metrics = measure_dimensions(truth, estimates, names)
     opacity = min(0.7, max(0.08, 60 / len(truth)))
@@ -92,13 +168,103 @@ def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str
         axes.scatter(x, y, s=14, color="tab:blue", alpha=opacity, edgecolors="none")
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="true", ylabel="estimated")
         ccc = metrics.ccc[name]
-        title = f"{name}: CCC {'–' if ccc is None else f'{ccc:.3f}'}, RMSE {metrics.rmse[name]:.3g}"
+        title = f"{name}: CCC {UNDEFINED if ccc is None else f'{ccc:.3f}'}, RMSE {metrics.rmse[name]:.3g}"
         axes.set_title(title, fontsize=9, parse_math=False)
         axes.tick_params(labelsize=8)
     for axes in panels.flat[len(names) :]:
         axes.set_axis_off()
-    for path in paths:
-        figure.savefig(path, dpi=DPI)
+    _save(figure, paths)
+
+
+def plot_curves(
+    histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
+    paths: Sequence[str | Path],
+    *,
+    chance: float | None = None,
+) -> None:
+    """Draws losses and validation figures by epoch: a faint line a fold, a bold one their mean.
+
+    Args:
+        histories: stage → for each fold, for each epoch: figure → value.
+        paths: pictures to write.
+        chance: the accuracy of guessing.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    width = min(3.4, max(2.1, 0.85 * PAGE_WIDTH / len(histories)))
+    figure = new_figure(width * len(histories) + 0.6, 4.8)
+    known = next(iter(histories.values()))[0][0]
+    rows = [(kind, names) for kind, names in CURVES if names[-1] in known]
+    panels = figure.subplots(len(rows), len(histories), squeeze=False, sharey="row", sharex="col")
+    for column, (stage, folds) in zip(panels.T, histories.items(), strict=True):
+        for axes, (kind, names) in zip(column, rows, strict=True):
+            for name in names:
+                _draw_curves(axes, name, [[epoch[name] for epoch in fold] for fold in folds])
+            if kind == "share" and chance is not None:
+                axes.axhline(chance, label="chance", **CHANCE)
+            axes.grid(alpha=0.3)
+            axes.tick_params(labelsize=8)
+            axes.set_ylim(*LIMITS[kind])
+        column[0].set_title(stage, fontsize=9)
+        column[-1].set_xlabel("epoch", fontsize=8)
+        column[-1].xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    for axes, (kind, _) in zip(panels[:, 0], rows, strict=True):
+        axes.set_ylabel(kind, fontsize=8)
+    handles = [line for axes in panels[:, 0] for line in axes.get_legend_handles_labels()[0]]
+    ncols = 2 if width * len(histories) < 6 else len(handles)
+    figure.legend(handles=handles, loc="outside upper center", ncols=ncols, fontsize=8, frameon=False)
+    _save(figure, paths)
+
+
+def _draw_curves(axes: "Axes", name: str, folds: Sequence[Sequence[float]]) -> None:
+    color, label = CURVE_STYLES[name]
+    longest = max(len(fold) for fold in folds)
+    values = np.full((len(folds), longest), np.nan)
+    for line, fold in zip(values, folds, strict=True):
+        line[: len(fold)] = fold
+        axes.plot(range(1, len(fold) + 1), fold, color=color, alpha=0.25, linewidth=0.8)
+    everywhere = ~np.isnan(values).any(axis=0)  # folds end early one by one: a mean over fewer would jump
+    mean = np.where(everywhere, values.mean(axis=0), np.nan)
+    axes.plot(range(1, longest + 1), mean, color=color, linewidth=1.8, label=label)
+
+
+def plot_reliability(
+    reliability: Reliability, paths: Sequence[str | Path], uncalibrated: Reliability | None = None
+) -> None:
+    """Draws how often predictions of each confidence are right, over how many there are.
+
+    Args:
+        reliability: see ``measure_reliability``.
+        paths: pictures to write.
+        uncalibrated: the same before temperature scaling.
+    """
+    figure = new_figure(4.2, 5.0)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    edges = np.linspace(0, 1, len(reliability.counts) + 1)[:-1]
+    bars: dict[str, Any] = {"width": 1 / len(edges), "align": "edge", "edgecolor": "white"}
+    some = reliability.counts > 0
+    upper.plot([0, 1], [0, 1], color="tab:gray", linestyle="--", label="confidence = accuracy")
+    upper.bar(edges[some], reliability.accuracy[some], color="lightsteelblue", label="right", **bars)
+    points: dict[str, Any] = {"linestyle": "none", "markersize": 4, "clip_on": False}
+    means = (reliability.confidence[some], reliability.accuracy[some])
+    upper.plot(*means, marker="o", color="tab:orange", label="mean confidence in the bin", **points)
+    title = f"expected calibration error {100 * reliability.expected_calibration_error:.1f} %"
+    if uncalibrated is not None:
+        there = uncalibrated.counts > 0
+        before = (uncalibrated.confidence[there], uncalibrated.accuracy[there])
+        hollow = {"marker": "s", "color": "dimgray", "fillstyle": "none"}
+        upper.plot(*before, label="before temperature scaling", **hollow, **points)
+        title += f" (before: {100 * uncalibrated.expected_calibration_error:.1f} %)"
+    upper.set_ylabel("share that is right", fontsize=8)
+    upper.set_title(title, fontsize=9)
+    upper.set(xlim=(0, 1), ylim=(0, 1))
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+    lower.bar(edges, reliability.counts, color="tab:gray", **bars)
+    lower.set_ylabel("predictions", fontsize=8)
+    lower.set_xlabel("probability of the predicted class", fontsize=8)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8)
+    _save(figure, paths)
 
 
 def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:
@@ -108,19 +274,15 @@ def plot_search(losses: Sequence[tuple[int, float]], path: str | Path) -> None:
         losses: number of the trial and its validation loss.
         path: ``.png``, ``.svg`` or ``.pdf``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    numbers, values = [number for number, _ in losses], [loss for _, loss in losses]
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    numbers, values = zip(*losses, strict=True)
+    figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
     axes.scatter(numbers, values, s=18, color="tab:gray", label="trial")
     axes.step(numbers, np.minimum.accumulate(values), where="post", color="tab:blue", label="best so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("trial")
-    axes.set_ylabel("validation loss")
+    axes.set(xlabel="trial", ylabel="validation loss")
     axes.legend()
     figure.savefig(path, dpi=DPI)
 
@@ -130,7 +292,7 @@ class Panel:
     """Curves over one axis."""
 
     label: str
-    """Of the axis."""
+    """Label of the axis."""
     positions: Sequence[Any]
     """Along the axis: numbers, or names that are set apart evenly."""
     curves: Mapping[str, Sequence[float]]
@@ -151,37 +313,15 @@ def plot_panels(panels: Sequence[Panel], path: str | Path, chance: float | None 
     Args:
         panels: at least one; all with the same names of curves.
         path: ``.png``, ``.svg`` or ``.pdf``.
-        chance: a share that guessing reaches.
+        chance: the accuracy of guessing.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     widths = [1.9 if isinstance(panel.positions[0], str) else 3.8 for panel in panels]
-    figure = Figure(figsize=(max(sum(widths) + 0.8, 4.6), 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(sum(widths) + 0.8, 4.6), 4.0)
     columns = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
-    styles = ({"marker": "o"}, {"marker": "s", "linestyle": "--", "markerfacecolor": "none", "markersize": 9})
     for axes, panel in zip(columns, panels, strict=True):
-        named = isinstance(panel.positions[0], str)
-        positions = list(range(len(panel.positions))) if named else list(panel.positions)
-        for i, (name, values) in enumerate(panel.curves.items()):
-            bars = panel.deviations[name]
-            axes.errorbar(positions, values, bars, color=f"C{i}", capsize=3, label=name, **styles[i % len(styles)])
-        for i, (name, value) in enumerate(panel.references.items()):
-            axes.axhline(value, color=f"C{i}", linewidth=0.8, alpha=0.6, label=f"{name}, clean")
-        if chance is not None:
-            axes.axhline(chance, color="grey", linestyle=":", label="chance")
-        if named:
-            axes.set_xticks(positions, panel.positions)
-            axes.set_xlim(-0.5, len(positions) - 0.5)
-        if panel.as_percent:
-            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        if panel.falling:
-            axes.invert_xaxis()
-        axes.set_xlabel(panel.label)
-        axes.grid(alpha=0.3)
-        axes.set_axisbelow(True)
+        _draw_panel(axes, panel, chance)
     columns[0].set_ylim(0.0, 1.0)
     columns[0].yaxis.set_major_formatter(PercentFormatter(1.0))
     handles = {
@@ -191,3 +331,33 @@ def plot_panels(panels: Sequence[Panel], path: str | Path, chance: float | None 
     ncols = len(names) if len(panels) > 1 else 3  # as many as there is room for
     figure.legend([handles[name] for name in names], names, loc="outside upper center", ncols=ncols, frameon=False)
     figure.savefig(path, dpi=DPI)
+
+
+def _draw_panel(axes: "Axes", panel: Panel, chance: float | None) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    named = isinstance(panel.positions[0], str)
+    positions = list(range(len(panel.positions))) if named else list(panel.positions)
+    styles = ({"marker": "o"}, {"marker": "s", "linestyle": "--", "markerfacecolor": "none", "markersize": 9})
+    for i, (name, values) in enumerate(panel.curves.items()):
+        style: dict[str, Any] = {"color": f"C{i}", "capsize": 3, "label": name, **styles[i % len(styles)]}
+        axes.errorbar(positions, values, panel.deviations[name], **style)
+    for i, (name, value) in enumerate(panel.references.items()):
+        axes.axhline(value, color=f"C{i}", linewidth=0.8, alpha=0.6, label=f"{name}, clean")
+    if chance is not None:
+        axes.axhline(chance, label="chance", **CHANCE)
+    if named:
+        axes.set_xticks(positions, panel.positions)
+        axes.set_xlim(-0.5, len(positions) - 0.5)
+    if panel.as_percent:
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if panel.falling:
+        axes.invert_xaxis()
+    axes.set_xlabel(panel.label)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+
+
+def _save(figure: "Figure", paths: Sequence[str | Path]) -> None:
+    for path in paths:
+        figure.savefig(path, dpi=DPI)

@@ -1,140 +1,176 @@
-"""Everything that a cross-validation writes about its predictions."""
+"""All figures of a cross-validation: rows by corpus and language, bootstrap intervals, reliability."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pathosnet.evaluation.aggregation import Row, aggregate
-from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
+from pathosnet.evaluation.aggregation import MEAN, PAPER_METRICS, DimensionRow, Row, aggregate, aggregate_dimensions
+from pathosnet.evaluation.bootstrap import bootstrap_ccc, bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.calibration import Reliability, change_temperature, measure_reliability
-from pathosnet.evaluation.figures import plot_confusions, plot_curves, plot_reliability
 from pathosnet.evaluation.predictions import Estimates, Predictions
-from pathosnet.evaluation.report import write_report
-from pathosnet.evaluation.tables import to_csv, to_latex, to_markdown
-from pathosnet.files import write_json
+from pathosnet.evaluation.tables import UNDEFINED, Table, percent
 
-
-@dataclass(frozen=True)
-class Experiment:
-    """What was run, as the report shows it.
-
-    Args:
-        predictions: of all folds and seeds.
-        counts: corpus and language → emotion → number of utterances.
-        guarantees: what each fold keeps apart, in words.
-        leaks: how much of each test part its training part has seen, in words.
-        histories: stage → for each fold and seed, for each epoch: figure → value.
-        config: every option.
-        versions: package → version.
-        command: that made it.
-        temperatures: seed and fold → the calibration temperature that its predictions were divided by.
-    """
-
-    predictions: Predictions | Estimates
-    counts: Mapping[str, Mapping[str, int]]
-    guarantees: Sequence[str]
-    leaks: Sequence[str]
-    histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
-    config: Mapping[str, Any]
-    versions: Mapping[str, str]
-    command: str = ""
-    temperatures: Mapping[tuple[str, str], float] = field(default_factory=dict)
+HEADER = ("corpus", "utterances", "Acc.", "Prec.", "Rec.", "F1", "AUC", "UAR")
+Intervals = dict[str, dict[str, tuple[float, float]]]
+"""Resampled units (``utterances``, ``speakers``) → figure of all folds together → 95 % interval. The interval over
+speakers is there only if all are known and there are several; it is the honest one for other people's voices."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Figures of a cross-validation."""
+    """Figures of predicted emotions."""
 
+    labels: tuple[str, ...]
     rows: list[Row]
     """By corpus and language, and cumulative."""
-    intervals: dict[str, dict[str, tuple[float, float]]]
-    """What is drawn again (``utterances``, ``speakers``) → ``accuracy``, ``uar`` (of all folds together) → 95 %
-    interval. The speakers' is there only if all are known and there are several; it is the honest one for other
-    people's voices."""
+    intervals: Intervals
+    """Intervals of ``accuracy`` and ``uar``."""
     reliability: Reliability
     uncalibrated: Reliability | None = None
     """Before the temperatures; None if there were none."""
+    table_name = "table2"
+
+    def table(self) -> Table:
+        """Returns the paper's Table 2, in percent; the UAR comes with its standard deviation over folds."""
+        rows = [
+            (row.name, str(row.utterances), *(percent(row.figures[metric]) for metric in PAPER_METRICS), _uar(row))
+            for row in self.rows
+        ]
+        return Table(HEADER, rows, has_total=len(rows) > 1)
+
+    def precise_table(self) -> Table:
+        """Returns all figures as numbers, None where one is not defined."""
+        sds = (f"{metric}_sd_over_seeds" for metric in (*PAPER_METRICS, "uar"))
+        header = ("corpus", "utterances", *PAPER_METRICS, "uar", "uar_sd", "pooled_uar", *sds, "macro_f1", "log_loss")
+        voted = any(row.jensen_shannon is not None for row in self.rows)
+        rows = [
+            (
+                *(row.name, row.utterances, *(row.figures[metric] for metric in PAPER_METRICS)),
+                *(None if row.uar is None else value for value in (row.uar and row.uar.mean, row.uar and row.uar.sd)),
+                *(row.pooled_uar, *(row.over_seeds[metric] for metric in (*PAPER_METRICS, "uar"))),
+                *(row.macro_f1, row.log_loss),
+                *((row.jensen_shannon,) if voted else ()),
+            )
+            for row in self.rows
+        ]
+        return Table((*header, "jensen_shannon") if voted else header, rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON values, for ``metrics.json``."""
+        before = self.uncalibrated and self.uncalibrated.expected_calibration_error
+        return {
+            "rows": [asdict(row) for row in self.rows],
+            "intervals": self.intervals,
+            "expected_calibration_error": self.reliability.expected_calibration_error,
+            "expected_calibration_error_before": before,
+            "labels": self.labels,
+        }
 
 
-def measure_results(predictions: Predictions, temperatures: Mapping[tuple[str, str], float] | None = None) -> Results:
-    """Computes all figures of a cross-validation's predictions.
+@dataclass(frozen=True)
+class DimensionResults:
+    """Figures of estimated dimensions."""
+
+    labels: tuple[str, ...]
+    rows: list[DimensionRow]
+    """By corpus and language, and cumulative."""
+    intervals: Intervals
+    """Intervals of the concordance correlation of each dimension, and of their ``mean``."""
+    table_name = "table"
+
+    def table(self) -> Table:
+        """Returns the concordance correlations with their standard deviations over folds."""
+        rows = [(row.name, str(row.utterances), *map(_ccc, row.ccc.values())) for row in self.rows]
+        header = ("corpus", "utterances", *(f"CCC {name}" for name in self.rows[0].ccc))
+        return Table(header, rows, has_total=len(rows) > 1)
+
+    def precise_table(self) -> Table:
+        """Returns a row for each corpus and dimension, with all figures as numbers."""
+        header = ("corpus", "utterances", "dimension", "ccc", "ccc_sd", "pooled_ccc", "pooled_pearson", "rmse")
+        rows = [
+            (
+                *(row.name, row.utterances, name, row.ccc[name].mean, row.ccc[name].sd),
+                *(row.pooled.ccc[name], row.pooled.pearson[name], row.pooled.rmse[name]),
+            )
+            for row in self.rows
+            for name in self.labels
+        ]
+        return Table(header, rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON values, for ``metrics.json``."""
+        rows = [asdict(row) for row in self.rows]
+        return {"rows": rows, "intervals": self.intervals, "dimensions": self.labels}
+
+
+def measure_results(
+    predictions: Predictions | Estimates, temperatures: Mapping[tuple[str, str], float] | None = None
+) -> Results | DimensionResults:
+    """Computes all figures of a cross-validation.
 
     Args:
         predictions: of all folds and seeds.
-        temperatures: see Experiment.
+        temperatures: seed and fold → the calibration temperature that its logits were divided by.
     """
-    reliability = measure_reliability(predictions.truth, predictions.probabilities)
-    uncalibrated = None
-    if temperatures:
-        before = [
-            change_temperature(row[None], 1 / temperatures.get((about["seed"], about["fold"]), 1.0))[0]
-            for row, about in zip(predictions.probabilities, predictions.rows, strict=True)
-        ]
-        uncalibrated = measure_reliability(predictions.truth, np.stack(before))
-    return Results(aggregate(predictions), _intervals(predictions), reliability, uncalibrated)
-
-
-def write_evaluation(folder: Path, experiment: Experiment) -> Results:
-    """Writes predictions of emotions, metrics, tables, figures and the report into an existing folder."""
-    predictions = experiment.predictions
-    assert isinstance(predictions, Predictions)
-    results = measure_results(predictions, experiment.temperatures)
-    predictions.write(folder / "predictions.csv")
-    write_json(
-        folder / "metrics.json",
-        {
-            "rows": [asdict(row) for row in results.rows],
-            "intervals": results.intervals,
-            "expected_calibration_error": results.reliability.expected_calibration_error,
-            "expected_calibration_error_before": results.uncalibrated
-            and results.uncalibrated.expected_calibration_error,
-            "labels": predictions.labels,
-        },
+    if isinstance(predictions, Estimates):
+        return DimensionResults(predictions.labels, aggregate_dimensions(predictions), ccc_intervals(predictions))
+    return Results(
+        predictions.labels,
+        aggregate(predictions),
+        accuracy_intervals(predictions),
+        reliability=measure_reliability(predictions.truth, predictions.probabilities),
+        uncalibrated=_uncalibrated(predictions, temperatures) if temperatures else None,
     )
-    for suffix, write in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
-        (folder / f"table2.{suffix}").write_text(write(results.rows), encoding="utf-8")
-    plot_confusions(results.rows, predictions.labels, pictures(folder, "confusion"))
-    if experiment.histories:
-        plot_curves(experiment.histories, pictures(folder, "curves"))
-    plot_reliability(results.reliability, pictures(folder, "reliability"), results.uncalibrated)
-    write_report(folder, experiment, results)
-    return results
 
 
-def pictures(folder: Path, name: str) -> list[Path]:
-    """Returns the files that a figure is written to."""
-    return [folder / f"{name}.png", folder / f"{name}.svg"]
-
-
-def _intervals(predictions: Predictions) -> dict[str, dict[str, tuple[float, float]]]:
-    """Resamples utterances, or speakers with all that they say; an utterance counts with its mean over the seeds."""
-    first, numbers = distinct_utterances(predictions)
+def accuracy_intervals(predictions: Predictions) -> Intervals:
+    """Resamples utterances, or speakers with all their utterances; an utterance counts with its mean over the seeds."""
+    first, numbers = predictions.distinct()
     right = np.bincount(numbers, predictions.predicted == predictions.truth) / np.bincount(numbers)
-    truth, rows = predictions.truth[first], [predictions.rows[i] for i in first]
-    groups = what_to_draw(rows)
-    return {
-        name: {
-            metric: interval(values)
-            for metric, values in bootstrap_figures(truth, right, resample_counts(drawn)).items()
-        }
-        for name, drawn in groups.items()
-    }
+    found: Intervals = {}
+    for name, groups in _groups_to_resample([predictions.rows[i] for i in first]).items():
+        figures = bootstrap_figures(predictions.truth[first], right, resample_counts(groups))
+        found[name] = {metric: interval(values) for metric, values in figures.items()}
+    return found
 
 
-def distinct_utterances(table: Predictions | Estimates) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the first row of each utterance, which several seeds may have tested, and each row's utterance."""
-    keys = np.array([f"{row['row']} {row['manifest']}" for row in table.rows])
-    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
-    return first, numbers
+def ccc_intervals(estimates: Estimates) -> Intervals:
+    """Resamples utterances, or speakers with all their utterances; an utterance counts with its mean over the seeds."""
+    first, numbers = estimates.distinct()
+    sums = np.zeros((len(first), len(estimates.labels)))
+    np.add.at(sums, numbers, estimates.outputs)
+    means = sums / np.bincount(numbers)[:, None]
+    found: Intervals = {}
+    for name, groups in _groups_to_resample([estimates.rows[i] for i in first]).items():
+        ccc = bootstrap_ccc(estimates.truth[first], means, resample_counts(groups))
+        found[name] = {label: interval(ccc[:, i]) for i, label in enumerate(estimates.labels)}
+        found[name][MEAN] = interval(ccc.mean(axis=1))
+    return found
 
 
-def what_to_draw(rows: Sequence[Mapping[str, str]]) -> dict[str, Sequence[object]]:
-    """Returns what bootstrap samples are drawn of: utterances and, if all are known and several, speakers."""
+def _groups_to_resample(rows: Sequence[Mapping[str, str]]) -> dict[str, Sequence[object]]:
     groups: dict[str, Sequence[object]] = {"utterances": range(len(rows))}
     speakers = [(row["corpus"], row["speaker"]) for row in rows]
     if all(speaker for _, speaker in speakers) and len(set(speakers)) > 1:
         groups["speakers"] = speakers
     return groups
+
+
+def _uncalibrated(predictions: Predictions, temperatures: Mapping[tuple[str, str], float]) -> Reliability:
+    before = [
+        change_temperature(row[None], 1 / temperatures.get((about["seed"], about["fold"]), 1.0))[0]
+        for row, about in zip(predictions.probabilities, predictions.rows, strict=True)
+    ]
+    return measure_reliability(predictions.truth, np.stack(before))
+
+
+def _uar(row: Row) -> str:
+    if row.uar is None:
+        return UNDEFINED
+    return percent(row.uar.mean) + ("" if row.uar.sd is None else f" ± {percent(row.uar.sd)}")
+
+
+def _ccc(value: Any) -> str:
+    return f"{value.mean:.3f}" + ("" if value.sd is None else f" ± {value.sd:.3f}")

@@ -1,20 +1,18 @@
-"""The paper's Table 2 as Markdown, CSV and LaTeX."""
+"""One table of texts, written as Markdown, LaTeX, CSV, or for a terminal; the report's template writes it as HTML."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pathosnet.evaluation.aggregation import PAPER_METRICS, Row
-
-HEADER = ("corpus", "utterances", "Acc.", "Prec.", "Rec.", "F1", "AUC", "UAR")
 UNDEFINED = "–"
-Cells = Sequence[str]
 _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX_SPECIAL["\\"] = r"\textbackslash{}"
+_TEX_SPECIAL |= {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--"}
 
 
 def percent(value: float | None) -> str:
-    """Shows a share as the paper does, in per cent with one decimal.
+    """Formats a share as the paper does, in percent with one decimal.
 
     >>> percent(0.7704), percent(None)
     ('77.0', '–')
@@ -22,77 +20,57 @@ def percent(value: float | None) -> str:
     return UNDEFINED if value is None else f"{100 * value:.1f}"
 
 
-def table_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Returns the cells beneath HEADER; the UAR comes with its standard deviation over folds."""
-    return [
-        (
-            row.name,
-            str(row.utterances),
-            *(percent(row.figures[metric]) for metric in PAPER_METRICS),
-            UNDEFINED if row.uar is None else percent(row.uar.mean) + _spread(row.uar.sd),
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under a header.
+
+    >>> print(Table(("corpus", "UAR"), [("emovo", "35.0")]).text())
+    corpus   UAR
+    emovo   35.0
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    left: Collection[int] = (0,)
+    """Columns that are aligned to the left; numbers are aligned to the right."""
+    has_total: bool = False
+    """Whether the last row sums up the others."""
+
+    def markdown(self) -> str:
+        """Returns a Markdown table."""
+        rule = ["---" if i in self.left else "---:" for i in range(len(self.header))]
+        lines = [self.header, rule, *self.rows]
+        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+    def latex(self) -> str:
+        """Returns a LaTeX tabular that needs no package."""
+        columns = "".join("l" if i in self.left else "r" for i in range(len(self.header)))
+        head, *body = (" & ".join(map(_tex, line)) + r" \\" for line in (self.header, *self.rows))
+        lines = [f"\\begin{{tabular}}{{{columns}}}", r"\hline", rf"{head} \hline", *body, r"\hline", r"\end{tabular}"]
+        return "\n".join(lines) + "\n"
+
+    def csv(self) -> str:
+        """Returns CSV; numbers have six decimals, and None is an empty cell."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *map(_plain, self.rows)])
+        return text.getvalue()
+
+    def text(self) -> str:
+        """Returns aligned columns for a terminal."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if i in self.left else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
         )
-        for row in rows
-    ]
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-    """Makes a Markdown table."""
-    return markdown_table(HEADER, table_cells(rows))
+def _tex(cell: str) -> str:
+    return "".join(_TEX_SPECIAL.get(c, c) for c in cell)
 
 
-def markdown_table(header: Cells, rows: Sequence[Cells]) -> str:
-    """Makes a Markdown table of texts; all columns but the first hold numbers."""
-    lines = [header, ("---", *("---:" for _ in header[1:])), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Makes CSV with full precision, an empty cell where a figure is not defined."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    over_seeds = (*PAPER_METRICS, "uar")
-    sds = (f"{metric}_sd_over_seeds" for metric in over_seeds)
-    writer.writerow(("corpus", "utterances", *PAPER_METRICS, "uar", "uar_sd", "pooled_uar", *sds))
-    for row in rows:
-        spread = (None, None) if row.uar is None else (row.uar.mean, row.uar.sd)
-        figures = (*(row.figures[metric] for metric in PAPER_METRICS), *spread, row.pooled_uar)
-        values = (*figures, *(row.over_seeds[metric] for metric in over_seeds))
-        writer.writerow((row.name, row.utterances, *("" if value is None else f"{value:.6f}" for value in values)))
-    return text.getvalue()
-
-
-def to_latex(rows: Sequence[Row]) -> str:
-    """Makes a LaTeX tabular that needs no package."""
-    return latex_table(HEADER, table_cells(rows))
-
-
-def latex_table(header: Cells, rows: Sequence[Cells]) -> str:
-    """Makes a LaTeX tabular of texts; all columns but the first hold numbers."""
-    lines = [" & ".join(_escaped(cell) for cell in header) + r" \\ \hline"]
-    lines += [" & ".join(_escaped(cell) for cell in cells) + r" \\" for cells in rows]
-    body = "\n".join(lines)
-    return f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}\n\\hline\n{body}\n\\hline\n\\end{{tabular}}\n"
-
-
-def to_text(rows: Sequence[Row]) -> str:
-    """Makes a table for a terminal."""
-    return text_table(HEADER, table_cells(rows))
-
-
-def text_table(header: Cells, rows: Sequence[Cells]) -> str:
-    """Makes a table of texts for a terminal; all columns but the first hold numbers."""
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
-
-
-def _spread(sd: float | None) -> str:
-    return "" if sd is None else f" ± {percent(sd)}"
-
-
-def _escaped(cell: str) -> str:
-    text = "".join(_TEX_SPECIAL.get(c, c) for c in cell)
-    return text.replace("±", r"$\pm$").replace("–", "--")
+def _plain(cells: Iterable[Any]) -> list[str]:
+    return ["" if v is None else f"{v:.6f}" if isinstance(v, float) else str(v) for v in cells]

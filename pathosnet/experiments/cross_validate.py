@@ -1,6 +1,5 @@
 """Every fold of a cross-validation, then the aggregate; a run that was killed goes on where it was."""
 
-import hashlib
 import multiprocessing
 import os
 import shutil
@@ -19,54 +18,38 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 
-from pathosnet.config import TrainConfig
 from pathosnet.corpora import Corpus, Split, make_folds
-from pathosnet.corpora.leaks import describe_leak, describe_split, find_leak
-from pathosnet.corpora.manifest import corpus_title
-from pathosnet.corpora.splits import write_folds
-from pathosnet.corpus_features import fill_store, is_main_process
+from pathosnet.corpora.splits import describe_leak, describe_split, find_leak, write_folds
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Estimates, Predictions
-from pathosnet.evaluation.dimension_results import to_text as dimensions_to_text
-from pathosnet.evaluation.dimension_results import write_dimension_evaluation
-from pathosnet.evaluation.results import Experiment, write_evaluation
-from pathosnet.evaluation.tables import to_text
-from pathosnet.experiment import (
+from pathosnet.evaluation.predictions import tested_kind
+from pathosnet.evaluation.report import CrossValidationReport, write_evaluation
+from pathosnet.experiments.config import TrainConfig
+from pathosnet.experiments.prepare import PreparedCorpus, fill_store, prepare, read_corpus
+from pathosnet.experiments.run_folder import (
     PREDICTIONS_FILE,
     RUN_FILE,
-    PreparedCorpus,
     describe_run,
-    prepare,
-    read_corpus,
+    differences,
+    facts_of_training,
+    identity,
     to_table,
-    train_fold,
     versions,
     write_results,
 )
-from pathosnet.files import make_folder, read_json, write_json
-from pathosnet.model_card import facts_of_training
-from pathosnet.plugins import load_plugins, loaded_plugins
+from pathosnet.experiments.train import train_fold
+from pathosnet.features.profile import describe_adaptation
+from pathosnet.features.registry import load_plugins, loaded_plugins
+from pathosnet.files import is_main_process, make_folder, read_json, to_path, write_json
+from pathosnet.targets import make_target
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
 FOLDS_FILE = "folds.csv"
 OPENING = (FOLDS_FILE, CONFIG_FILE, f"{EXPERIMENT_FILE}.partial")
-"""What is there of a run that was only just begun."""
+"""Files of a run that has only just begun."""
 CHECKPOINTS = "checkpoints"
 POLL_SECONDS = 2.0
-UNIMPORTANT = (
-    "progress",
-    "logger",
-    "logger_options",
-    "accelerator",
-    "devices",
-    "num_nodes",
-    "strategy",
-    "fold",
-    "workers",
-    "feature_store",
-)
-"""Options that a run may be continued with other values of."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +58,13 @@ class CrossValidation:
 
     folder: Path
     predictions: Predictions | Estimates
-    """Of all folds and seeds."""
+    """Predictions of all folds and seeds."""
     table: str
     """The paper's Table 2, for a person."""
     leak: str
     """How much of the test parts the training parts have seen, in words."""
+    adapted: str = ""
+    """How features were adapted to unlabeled recordings, in words; empty if they were not."""
 
 
 def cross_validate(
@@ -120,16 +105,16 @@ def cross_validate(
         replace(config, seed=seed)  # refuses what is no seed
     if fold_workers < 1:
         raise InputError(f"fold_workers: expected 1 or more, got {fold_workers}")
-    out = Path(out)
+    out = to_path(out)
     corpus = read_corpus(corpora, config)
     splits = make_folds(corpus, config.split, config.num_folds, config.validation_fraction, config.seed)
     if not all(split.test for split in splits):
         raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
-    _open_run(out, corpus, splits, config, seeds, overwrite)
+    open_run(out, corpus, splits, config, seeds, overwrite)
     if fold_workers > 1 and _missing(out, splits, seeds):
         _train_side_by_side(fold_workers, out, corpus, splits, config, seeds, keep_models)
     _train_folds(out, corpus, splits, config, seeds, keep_models)
-    return _summarise(out, corpus, splits, config, seeds, command)
+    return summarize(out, corpus, splits, config, seeds, command)
 
 
 def _train_folds(
@@ -140,15 +125,21 @@ def _train_folds(
     while missing := _missing(out, splits, seeds):
         claimed_any = False
         for seed, k in missing:
-            folder = _fold_folder(out, seed, k)
+            folder = fold_folder(out, seed, k)
             with _claim(folder) as claimed:
                 if not claimed or folder.is_dir():
                     continue
                 claimed_any = True
                 prepared = prepared or prepare(corpus, config)
-                said = _run_fold(folder, prepared, splits[k], replace(config, seed=seed, fold=k), keep_models)
+                said = _run_fold(
+                    folder,
+                    prepared,
+                    splits[k],
+                    replace(config, seed=seed, fold=k, num_folds=max(config.num_folds, len(splits))),
+                    keep_models,
+                )
             if is_main_process():
-                print(f"seed {seed}, fold {k + 1} of {len(splits)}: {said}", file=sys.stderr)
+                print(f"seed {seed}, fold {k} (of 0 to {len(splits) - 1}): {said}", file=sys.stderr)
         if not is_main_process():
             return  # it has followed the main process, which finds the folders in their places a moment later
         if not claimed_any:
@@ -199,7 +190,7 @@ def _train_in_worker(
 
 def _missing(out: Path, splits: Sequence[Split], seeds: Sequence[int]) -> list[tuple[int, int]]:
     everything = [(seed, k) for seed in seeds for k in range(len(splits))]
-    return [(seed, k) for seed, k in everything if not _fold_folder(out, seed, k).is_dir()]
+    return [(seed, k) for seed, k in everything if not fold_folder(out, seed, k).is_dir()]
 
 
 @contextmanager
@@ -241,31 +232,46 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
         run.model.facts = facts_of_training(prepared.corpus, split, config, leak, asdict(metrics))
         shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
         run.model.save_into(aside)
-    write_json(
-        aside / RUN_FILE, describe_run(prepared.corpus, split, config, run.stages, seconds, None, run.calibration)
+    described = describe_run(
+        prepared.corpus,
+        split,
+        config,
+        run.stages,
+        seconds,
+        calibration=run.calibration,
+        probe=run.probe,
+        layer_weights=run.model.network.layer_weights,
     )
+    write_json(aside / RUN_FILE, described)
     os.rename(aside, folder)
     shutil.rmtree(folder / CHECKPOINTS)
     return f"{metrics.summary()}, {seconds:.0f} s"
 
 
-def _fold_folder(out: Path, seed: int, fold: int) -> Path:
+def fold_folder(out: Path, seed: int, fold: int) -> Path:
+    """Returns the folder of one fold of a run."""
     return out / f"seed{seed}" / f"fold{fold}"
 
 
-def _open_run(
-    out: Path, corpus: Corpus, splits: Sequence[Split], config: TrainConfig, seeds: Sequence[int], overwrite: bool
+def open_run(
+    out: Path,
+    corpus: Corpus,
+    splits: Sequence[Split],
+    config: TrainConfig,
+    seeds: Sequence[int],
+    overwrite: bool,
+    further: Mapping[str, Any] | None = None,
 ) -> None:
-    """Makes the run's folder, or makes sure that it holds the same run."""
+    """Makes the run's folder, or makes sure that it holds the same run; ``further`` options tell runs apart as well."""
     make_folder(out.parent)
     if out.is_file():
         raise InputError(f"{out}: is a file, expected a folder to write to; choose another name")
-    wanted = _identity(corpus, config)
+    wanted = {**identity(corpus, config), **(further or {})}
     opened = (out / EXPERIMENT_FILE).is_file()
     if not opened and out.exists() and not {path.name for path in out.iterdir()} <= set(OPENING):
         raise InputError(f"{out}: holds other things (no {EXPERIMENT_FILE}); choose another folder")
     if opened:
-        differing = _differences(read_json(out / EXPERIMENT_FILE)["run"], wanted)
+        differing = differences(read_json(out / EXPERIMENT_FILE)["run"], wanted)
         if not differing:
             return
         if not overwrite:
@@ -278,25 +284,14 @@ def _open_run(
     if is_main_process():
         out.mkdir(parents=True, exist_ok=True)
         write_folds(out / FOLDS_FILE, corpus, {f"fold{k}": split for k, split in enumerate(splits)})
-        options = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items() if name != "fold"}
+        options = {name: value for name, value in config.to_dict().items() if name != "fold"} | dict(further or {})
         (out / CONFIG_FILE).write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
         aside = out / f"{EXPERIMENT_FILE}.partial"
         write_json(aside, {"run": wanted, "versions": versions()})
         os.replace(aside, out / EXPERIMENT_FILE)
 
 
-def _identity(corpus: Corpus, config: TrainConfig) -> dict[str, Any]:
-    """Returns what two runs have in common that give the same numbers."""
-    options = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
-    manifests = {str(path.resolve()): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in corpus.paths}
-    return {"manifests": manifests, **{name: v for name, v in options.items() if name not in UNIMPORTANT}}
-
-
-def _differences(ours: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    return [name for name in {**ours, **wanted} if ours.get(name) != wanted.get(name)]
-
-
-def _summarise(
+def summarize(
     out: Path,
     corpus: Corpus,
     splits: Sequence[Split],
@@ -304,29 +299,30 @@ def _summarise(
     seeds: Sequence[int],
     command: str | None,
 ) -> CrossValidation:
-    folders = [_fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))]
-    predictions: Predictions | Estimates
-    if corpus.dimensional:
-        predictions = Estimates.join(Estimates.read(folder / PREDICTIONS_FILE) for folder in folders)
-    else:
-        predictions = Predictions.join(Predictions.read(folder / PREDICTIONS_FILE) for folder in folders)
+    """Joins the results of the folds, and writes the evaluation."""
+    folders = [fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))]
+    kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
+    predictions = kind.read_all(folder / PREDICTIONS_FILE for folder in folders)
     if not is_main_process():
         return CrossValidation(out, predictions, "", "")
     for folder in folders:
         folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
     histories: dict[str, list[Any]] = defaultdict(list)
+    layer_weights: dict[str, list[Any]] = defaultdict(list)
     temperatures = {}
     for folder in folders:
         described = read_json(folder / RUN_FILE)
+        for name, weights in described.get("layer_weights", {}).items():
+            layer_weights[name].append(weights)
         for stage in described["stages"]:
-            histories[stage["name"]].append(stage["history"])
+            if "val_loss" in stage["best"]:  # not of those that train on the validation part as well
+                histories[stage["name"]].append(stage["history"])
         if described["calibration"]:
             seed, fold = folder.parent.name.removeprefix("seed"), folder.name.removeprefix("fold")
             temperatures[seed, fold] = described["calibration"]["temperature"]
     leaks = [describe_leak(find_leak(corpus, split)) for split in splits]
-    experiment = Experiment(
+    report = CrossValidationReport(
         predictions=predictions,
-        counts={} if corpus.dimensional else count_classes(corpus),
         guarantees=[describe_split(corpus, split) for split in splits],
         leaks=leaks,
         histories=histories,
@@ -334,22 +330,11 @@ def _summarise(
         versions=versions(),
         command=command or "",
         temperatures=temperatures,
+        layer_weights=layer_weights,
     )
-    if corpus.dimensional:
-        table = dimensions_to_text(write_dimension_evaluation(out, experiment))
-    else:
-        table = to_text(write_evaluation(out, experiment).rows)
-    return CrossValidation(out, predictions, table, _mean_leak(corpus, splits))
-
-
-def count_classes(corpus: Corpus) -> dict[str, dict[str, int]]:
-    """Counts the utterances of each class, by corpus and language."""
-    counts: dict[str, dict[str, int]] = {}
-    for utterance in corpus.utterances:
-        counts.setdefault(corpus_title(utterance.corpus, utterance.language), dict.fromkeys(corpus.labels, 0))[
-            utterance.emotion
-        ] += 1
-    return counts
+    table = write_evaluation(out, report).table().text()
+    adapted = describe_adaptation(config.normalize)
+    return CrossValidation(out, predictions, table, _mean_leak(corpus, splits), adapted)
 
 
 def _mean_leak(corpus: Corpus, splits: Sequence[Split]) -> str:

@@ -2,34 +2,38 @@
 
 from pathlib import Path
 
-from pathosnet.config import TrainConfig
 from pathosnet.corpora import read_manifest
 from pathosnet.corpora.demo_corpus import demo_manifest
 from pathosnet.errors import InputError
-from pathosnet.experiment import RUN_FILE, train
-from pathosnet.recognizer import PathosNet
+from pathosnet.experiments.config import TrainConfig
+from pathosnet.experiments.run_folder import RUN_FILE
+from pathosnet.experiments.train import train
+from pathosnet.recognizer.recognizer import PathosNet
 
 DEMO_CONFIG = TrainConfig(modality_dropout=0.2)
 
 
-def run_demo(out: Path) -> None:
+def run_demo(out: Path, overwrite: bool = False) -> None:
     """Trains on the demo corpus, tests on voices that were held out, saves the model, and predicts a clip.
 
     Args:
-        out: folder to write; an earlier run there is replaced.
+        out: folder to write.
+        overwrite: replace an earlier run there.
 
     Raises:
-        InputError: ``out`` exists and is no run.
+        InputError: ``out`` exists and may not be replaced, or is no run.
     """
     if out.exists() and not (out / RUN_FILE).is_file():
         raise InputError(f"{out}: exists and is no earlier run; choose another folder with --out")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out}: exists already; choose another folder with --out, or replace it with --overwrite")
     manifest = demo_manifest()
     corpus = read_manifest(manifest, DEMO_CONFIG.labels)
     languages = sorted({utterance.language for utterance in corpus.utterances})
     voices = {utterance.speaker for utterance in corpus.utterances}
     print(f"Training on {manifest}:")
     print(f"{len(corpus)} clips of synthetic speech, {len(voices)} voices, languages {', '.join(languages)}.\n")
-    run = train(manifest, out, DEMO_CONFIG, overwrite=True)
+    run = train(manifest, out, DEMO_CONFIG, overwrite)
     assert run.metrics is not None
 
     print(f"Voices that the training never heard: {run.metrics.summary()}")
@@ -47,7 +51,7 @@ def run_demo(out: Path) -> None:
         "  pathosnet predict runs/mine recording.wav --text 'what is said'\n\n"
         "or in Python:\n\n"
         "  from pathosnet import PathosNet\n"
-        "  from pathosnet.experiment import train\n\n"
+        "  from pathosnet.experiments.train import train\n\n"
         '  train("corpus.csv", out="runs/mine")\n'
         '  model = PathosNet.from_pretrained("runs/mine")\n'
         '  print(model.predict("recording.wav", text="what is said"))'

@@ -6,33 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
-from pathosnet.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.corpora import Split, split_corpus
-from pathosnet.corpora.leaks import find_leak
+from pathosnet.corpora.manifest import with_labels
+from pathosnet.corpora.splits import find_leak
 from pathosnet.errors import InputError
-from pathosnet.experiment import (
-    FoldRun,
-    PreparedCorpus,
-    Run,
-    hidden_versions,
-    output_folder,
-    predict_test_part,
-    prepare_with,
-    read_labelled,
-    standardised,
-    write_run,
-)
-from pathosnet.extractors import AcousticExtractor
-from pathosnet.recognizer import PathosNet
-from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule, StageTrainer
-from pathosnet.training.stages import join_networks, make_optimisation, tuned_features
+from pathosnet.experiments.config import FINETUNE_DEFAULTS, TrainConfig
+from pathosnet.experiments.prepare import PreparedCorpus, hidden_versions, prepare_with, read_labelled
+from pathosnet.experiments.run_folder import FoldRun, Run, output_folder, write_run
+from pathosnet.experiments.settings import stage_settings, stage_trainer
+from pathosnet.experiments.train import predict_test_part, standardized
+from pathosnet.features.acoustic.extractors import AcousticExtractor
+from pathosnet.files import to_path
+from pathosnet.recognizer.recognizer import PathosNet
+from pathosnet.targets import make_target
+from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule
+from pathosnet.training.stages import join_networks, tuned_features
+from pathosnet.training.state import seeded
 
 TrainedPart = Literal["classifier", "branches", "top-layer"]
-"""What learns: the last linear layer; the branches as well; the top layers of the pre-trained networks as well."""
+"""Layers to train: the last linear layer; the branches as well; the top layers of the pre-trained networks as well."""
 
 
 def finetune(
@@ -46,15 +41,16 @@ def finetune(
 ) -> Run:
     """Trains a model further on labelled recordings, tests it on the part that was held out, and saves everything.
 
-    Where the labels are others than the model's, its classifier is replaced; labels that stay keep their weights.
-    The folder is what ``pathosnet.experiment.train`` makes. The given model stays as it is.
+    Where the labels are others than the model's, its classifier is replaced; labels that stay keep their weights, and
+    the same labels their order.
+    The folder is what ``pathosnet.experiments.train.train`` makes. The given model stays as it is.
 
     Args:
         model: a trained model, or where to find one, see ``PathosNet.from_pretrained``.
         corpus_path: one manifest or several, see ``read_manifest``.
         out: the folder to make.
-        config: the options; None for ``pathosnet.config.FINETUNE_DEFAULTS``. What the features and the networks are
-            is the model's.
+        config: the options; None for ``pathosnet.experiments.config.FINETUNE_DEFAULTS``. What the features and the
+            networks are is the model's.
         train: what learns; see TrainedPart.
         overwrite: replace the folder if it is there.
         logger: any Lightning logger instead of the configured one.
@@ -72,6 +68,8 @@ def finetune(
     corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
     if not len(model.acoustic) and not any(utterance.text for utterance in corpus.utterances):
         raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
+    if set(corpus.labels) == set(model.labels) and corpus.dimensional == model.dimensional:
+        corpus = with_labels(corpus, model.labels)  # the outputs keep their order
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
     with output_folder(out, overwrite) as folder:
         extractors = copy.deepcopy(model.extractors)
@@ -79,7 +77,7 @@ def finetune(
         run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
         about = {"model": origin, "labels": list(model.labels), "train": train}
         metrics = write_run(folder, corpus, split, config, run, time.time() - started, about)
-    return Run(Path(out), run.model, split, metrics, find_leak(corpus, split), run.calibration)
+    return run.finished(to_path(out), split, metrics, find_leak(corpus, split))
 
 
 def finetune_fold(
@@ -103,24 +101,25 @@ def finetune_fold(
         logger: any Lightning logger instead of the configured one.
     """
     corpus, extractors = prepared.corpus, prepared.extractors
-    table, scale = standardised(prepared, split)
-    pl.seed_everything(config.seed, verbose=False)
+    table, scale = standardized(prepared, split)
+    target = make_target(corpus.labels, corpus.dimensional)
     network = copy.deepcopy(model.network).cpu()
-    if (corpus.labels, corpus.dimensional) != (model.labels, model.dimensional):
-        stay = model.labels if corpus.dimensional == model.dimensional else ()
-        network.replace_classifier(stay, corpus.labels)
+    with seeded(config.seed):
+        if target != model.target:
+            network.replace_classifier(model.labels if target.kind == model.target.kind else (), target.labels)
     if scale is not None:
         kept = [name in model.labels for name in corpus.labels] if model.dimensional else False
         scale.take_out_of(network.classifier, torch.tensor(kept))
-    optimisation = make_optimisation(config, table.targets[list(split.train)], len(corpus.labels))
-    trainer = StageTrainer(config, logs, logger)
+    optimization = stage_settings(config).optimization_for(table.learned[list(split.train)], len(target))
+    trainer = stage_trainer(config, logs, logger)
     module: EmotionModule
     if train == "classifier":
-        module = ClassifierModule(network, optimisation)
-        seen = table if optimisation.changes_inputs else join_networks(table, module)
+        module = ClassifierModule(network, target, optimization)
+        seen = table if optimization.changes_inputs else join_networks(table, module)
     else:
         unlocked = _backbones(extractors) if train == "top-layer" else []
-        module = NetworkModule(network, optimisation, {name: extractors[name].unlockable for name in unlocked})  # type: ignore[misc]
+        backbones = {name: extractors[name].unlockable for name in unlocked}
+        module = NetworkModule(network, target, optimization, unlocked=backbones)  # type: ignore[arg-type]
         seen = table
         for name in unlocked:
             seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
@@ -131,9 +130,7 @@ def finetune_fold(
     network.requires_grad_(True)
     if scale is not None:
         scale.put_into(network.classifier)
-    tuned = PathosNet(
-        network.eval(), extractors, model.text, corpus.labels, facts=model.facts, dimensional=corpus.dimensional
-    )
+    tuned = PathosNet(network.eval(), extractors, model.text, labels=target, facts=model.facts)
     return predict_test_part(tuned, table, split, config, trainer.results)
 
 
@@ -145,6 +142,8 @@ def _name_of(model: str | Path) -> str:
 def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
     if config.modality_dropout > 0 and not (len(model.acoustic) and model.text is not None):
         raise InputError("modality_dropout: the model reads only one of text and voice, expected one that reads both")
+    if config.refit:
+        raise InputError("refit: is for training from the beginning; expected false where a model is fine-tuned")
     if train == "top-layer" and not _backbones(model.extractors):
         raise InputError(
             "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"

@@ -1,50 +1,251 @@
-"""From options to extractors and word vectors, and from a corpus to the features of all its utterances."""
+"""Options and a corpus → extractors, word vectors, and the features of all utterances."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from pathosnet.config import AUTO, NONE, TrainConfig, parse_pairs
-from pathosnet.corpora import Corpus, Utterance
+from pathosnet.audio.augmentation import RECORDING_CHANGES, change_recording
+from pathosnet.audio.level import Level
+from pathosnet.corpora import Corpus, read_manifest
+from pathosnet.corpora.contents import identify
+from pathosnet.corpora.manifest import VOTES
 from pathosnet.errors import InputError
-from pathosnet.extraction import extract, extract_all, naming_row
-from pathosnet.extractors import AcousticExtractor, Part
-from pathosnet.feature_store import FeatureStore, Recipe, Shelf, default_store
-from pathosnet.features import FastTextVectors, TextEmbedder, TextTable, WordVectors, load_encoder, tokenize
-from pathosnet.features.contextual_embedding import PREFIX, ContextualEmbedding
-from pathosnet.features.text_embedder import ANY_LANGUAGE, LanguageIdentifier
-from pathosnet.features.word_vectors import load_language_map
-from pathosnet.models import TEXT
-from pathosnet.registry import Registry, acoustic_features, text_embeddings
-from pathosnet.training import FeatureTable
-from pathosnet.training.augmentation import RECORDING_CHANGES, change_recording
+from pathosnet.experiments.config import AUTO, NONE, TrainConfig
+from pathosnet.features import FastTextVectors, TextEmbedder, TextTable, WordVectors, load_encoder
+from pathosnet.features.acoustic.extractors import (
+    AcousticExtractor,
+    GhostVLADExtractor,
+    LogMelExtractor,
+    Part,
+    SpeechEncoderExtractor,
+    VGGishExtractor,
+)
+from pathosnet.features.acoustic.extractors.opensmile import make_opensmile_extractor
+from pathosnet.features.acoustic.extractors.speech_encoder import make_encoder_extractor
+from pathosnet.features.extract import extract, extract_features, hidden_features
+from pathosnet.features.registry import (
+    Registry,
+    acoustic_features,
+    feature_name,
+    names_encoder,
+    names_opensmile,
+    text_embeddings,
+)
+from pathosnet.features.store import FeatureStore, default_store
+from pathosnet.features.table import FeatureTable
+from pathosnet.features.text.contextual import PREFIX
+from pathosnet.features.text.embedder import ANY_LANGUAGE, LanguageIdentifier
+from pathosnet.features.text.word_vectors import load_language_map
+from pathosnet.files import is_main_process, say_note
+from pathosnet.options import parse_pairs
+from pathosnet.weights import load_thin_resnet34, load_vggish
 from pathosnet.weights.catalogue import file_or_known
 
 TEXT_DIM = 300
-TEXTS_AT_ONCE = 512
+GHOSTVLAD_OPTIONS = ("window_frames", "hop_frames", "stft_hop", "silence_removal", "top_db")
+
+
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """A corpus with the features of all its utterances, and what made them."""
+
+    corpus: Corpus
+    extractors: dict[str, AcousticExtractor]
+    text: TextEmbedder | None
+    table: FeatureTable
+
+
+def prepare(corpus: Corpus, config: TrainConfig, trained_on: Sequence[int] | None = None) -> PreparedCorpus:
+    """Extracts the features of a corpus as the options say.
+
+    Args:
+        corpus: to be read.
+        config: the options.
+        trained_on: positions of the utterances that a training part holds; None for all.
+
+    Raises:
+        InputError: a file or an option cannot be used.
+    """
+    text = build_text_embedder(config)
+    return prepare_with(corpus, build_extractors(config), text, config, trained_on)
+
+
+def prepare_with(
+    corpus: Corpus,
+    extractors: dict[str, AcousticExtractor],
+    text: TextEmbedder | None,
+    config: TrainConfig,
+    trained_on: Sequence[int] | None = None,
+) -> PreparedCorpus:
+    """Extracts the features of a corpus with given extractors; see ``prepare``."""
+    table = extract_features(
+        corpus,
+        extractors,
+        text,
+        config.progress,
+        workers=config.workers,
+        store=open_store(config),
+        device=extraction_device(config),
+    )
+    trained_on = range(len(corpus)) if trained_on is None else trained_on
+    table = replace(table, shares=learned_shares(corpus, config.labels_from))
+    copies = tuple(
+        replace(table, sequences={**table.sequences, **changed})
+        for changed in extract_copies(corpus, extractors, config, trained_on, table.sequences)
+    )
+    return PreparedCorpus(
+        corpus, extractors, text, replace(table, copies=copies, groups=profile_groups(corpus, config.normalize))
+    )
+
+
+def learned_shares(corpus: Corpus, labels_from: str) -> Tensor | None:
+    """Returns the shares of classes that the loss learns, ``(utterances, classes)`` float32; None for the labels.
+
+    Args:
+        corpus: with raters' votes.
+        labels_from: ``hard``, ``votes`` or ``mixed``.
+
+    Raises:
+        InputError: nobody voted.
+    """
+    if labels_from == "hard":
+        return None
+    if not any(utterance.votes for utterance in corpus.utterances):
+        raise InputError(
+            f"{corpus.title}: has no votes for any of the labels; labels_from {labels_from} needs columns "
+            f"{VOTES}{corpus.labels[0]} and so on, or train with --labels-from hard"
+        )
+    positions = range(len(corpus))
+    votes = corpus.vote_shares(positions)
+    labels = np.eye(len(corpus.labels))[corpus.truth(positions)]
+    return torch.from_numpy(votes if labels_from == "votes" else (votes + labels) / 2).float()
+
+
+def profile_groups(corpus: Corpus, normalize: str) -> tuple[str, ...]:
+    """Returns whose profile each utterance is adapted to; an utterance without a speaker is alone. Empty for nobody's.
+
+    Args:
+        corpus: with speakers.
+        normalize: ``none``, ``speaker`` or ``corpus``.
+    """
+    if normalize == "none":
+        return ()
+    if normalize == "corpus":
+        return tuple(utterance.corpus for utterance in corpus.utterances)
+    return tuple(
+        f"{utterance.corpus}/{utterance.speaker}" if utterance.speaker else f"row {i}"
+        for i, utterance in enumerate(corpus.utterances)
+    )
+
+
+def hidden_versions(
+    corpus: Corpus, extractor: AcousticExtractor, config: TrainConfig, trained_on: Sequence[int]
+) -> list[list[Tensor]]:
+    """Computes what an extractor's unlocked layer reads, for the recordings and for their changed copies."""
+    store, device = open_store(config), extraction_device(config)
+    hidden = hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+    named = {extractor.name: extractor}
+    copies = extract_copies(corpus, named, config, trained_on, {extractor.name: hidden}, "frozen")
+    return [hidden, *(changed[extractor.name] for changed in copies)]
+
+
+def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig) -> Corpus:
+    """Reads manifests as the options say; see ``read_manifest``.
+
+    Raises:
+        InputError: a file or a row cannot be used, or there is nothing to learn from.
+    """
+    corpus = read_labelled(corpus_paths, config, bool(config.acoustic))
+    if not config.acoustic and not any(utterance.text for utterance in corpus.utterances):
+        raise InputError(f"{corpus.title}: has no texts to learn from; fill in the column 'text', or use the audio")
+    return corpus
+
+
+def read_labelled(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig, needs_audio: bool) -> Corpus:
+    """Reads manifests with the emotions, or with the numbers, that the options name; what is odd is said on stderr."""
+    if config.targets:
+        corpus = read_manifest(corpus_paths, config.targets, needs_audio=needs_audio, dimensional=True)
+    else:
+        spellings = parse_pairs(config.label, "--label")
+        corpus = read_manifest(corpus_paths, config.labels, spellings, config.drop_labels, needs_audio)
+    corpus = identify(corpus) if needs_audio else corpus
+    say_notes(corpus)
+    return corpus
+
+
+def say_notes(corpus: Corpus) -> None:
+    """Prints what is odd about a corpus' recordings."""
+    for note in corpus.notes:
+        say_note(note)
 
 
 def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     """Makes the extractors that the options name, in their order, with the weights from their files."""
     return {
-        name: _make(acoustic_features, name, lambda made, **own: made.from_options(config, **own), config)
-        for name in config.acoustic
+        feature_name(value): _make(acoustic_features, value, _from_options(value, config), config)
+        for value in config.acoustic
     }
+
+
+def _from_options(name: str, config: TrainConfig) -> Callable[..., AcousticExtractor]:
+    """Returns what makes an extractor of a run: the library's own from their options, a plug-in's from its hook."""
+    made: dict[str, Callable[..., AcousticExtractor]] = {
+        "logmel": _make_logmel,
+        "vggish": _make_vggish,
+        "ghostvlad": _make_ghostvlad,
+    }
+    if name in made:
+        return partial(made[name], config)
+    if names_encoder(name):
+        return partial(_make_encoder, config, name)
+    if names_opensmile(name):
+        return partial(make_opensmile_extractor, name, level=_level(config, "none"))
+    return partial(acoustic_features.find(name).from_options, config)
+
+
+def _level(config: TrainConfig, usual: Level) -> Level:
+    """Returns how a feature's recordings get their level: as the option says, or as usual for it."""
+    return usual if config.level == "auto" else config.level
+
+
+def _make_logmel(config: TrainConfig, **own: Any) -> LogMelExtractor:
+    return LogMelExtractor(**{"stack": config.logmel_stack, "level": _level(config, "rms"), **own})
+
+
+def _make_vggish(config: TrainConfig, **own: Any) -> VGGishExtractor:
+    backbone = load_vggish(file_or_known(str(config.vggish)), config.vggish_output)
+    given: dict[str, Any] = {"precision": config.extraction_precision, "level": _level(config, "rms")}
+    return VGGishExtractor(backbone, **{**given, **own})
+
+
+def _make_ghostvlad(config: TrainConfig, **own: Any) -> GhostVLADExtractor:
+    given = {name: getattr(config, name) for name in GHOSTVLAD_OPTIONS} | {"level": _level(config, "rms")}
+    backbone = load_thin_resnet34(file_or_known(str(config.ghostvlad)))
+    return GhostVLADExtractor(backbone, **{**given, "precision": config.extraction_precision, **own})
+
+
+def _make_encoder(config: TrainConfig, value: str, **own: Any) -> SpeechEncoderExtractor:
+    given = {
+        "layers": config.encoder_layers,
+        "rate": config.encoder_rate,
+        "level": _level(config, "peak"),
+        "precision": config.extraction_precision,
+    }
+    return make_encoder_extractor(value, **{**given, **own})
 
 
 def _make(registry: Registry[Any], name: str, make: Callable[..., Any], config: TrainConfig) -> Any:
     """Makes a feature, with the arguments that the options have for it."""
-    own = config.feature_options.get(name, {})
+    own = config.feature_options.get(name) or config.feature_options.get(feature_name(name), {})
     try:
-        return make(registry.find(name), **own)
+        return make(**own)
     except TypeError as error:
         raise InputError(
             f"{registry.kind} {name!r}: cannot be made with feature_options {own or 'not given'} ({error})"
@@ -63,7 +264,7 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
         if language in tables:
             raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
         if file in text_embeddings:
-            tables[language] = _make(text_embeddings, file, lambda made, **own: made(**own), config)
+            tables[language] = _make(text_embeddings, file, text_embeddings.find(file), config)
             continue
         if file.startswith(PREFIX):
             tables[language] = load_encoder(file.removeprefix(PREFIX), config.text_layer)
@@ -79,120 +280,6 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
         raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
     identifier = config.language_identifier
     return TextEmbedder(tables, LanguageIdentifier(file_or_known(identifier)) if identifier else None)
-
-
-def extract_features(
-    corpus: Corpus,
-    extractors: dict[str, AcousticExtractor],
-    text: TextEmbedder | None,
-    progress: bool = True,
-    positions: Sequence[int] | None = None,
-    change: Callable[[Tensor, int], Tensor] | None = None,
-    workers: int | None = None,
-    store: FeatureStore | None = None,
-    device: torch.device | None = None,
-) -> FeatureTable:
-    """Extracts the features of a corpus' utterances.
-
-    Args:
-        corpus: to be read.
-        extractors: acoustic feature → extractor.
-        text: embeds the transcripts; None for no text.
-        progress: show a progress bar.
-        positions: of the utterances; all if None.
-        change: makes another recording of a waveform ``(samples,)`` and its utterance's position.
-        workers: processes that read recordings; see ``extract``.
-        store: of features; see ``extract_all``. Not used for changed recordings.
-        device: where the extractors compute.
-
-    Raises:
-        InputError: a recording cannot be used; it names file and row.
-    """
-    positions = range(len(corpus)) if positions is None else positions
-    utterances = [corpus.utterances[i] for i in positions]
-    shown = progress and is_main_process()
-    sequences: dict[str, list[Tensor]] = {}
-    if change is not None:
-        changed = [
-            found
-            for _, found in extract(
-                utterances, extractors, "features", workers, shown, "features", lambda w, i: change(w, positions[i])
-            )
-        ]
-        sequences = {name: [found[name] for found in changed] for name in extractors}
-    elif extractors:
-        sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
-    if text is not None:
-        sequences[TEXT] = _embed_texts(utterances, text, shown, device, store)
-    targets = torch.from_numpy(corpus.truth(positions))
-    return FeatureTable(sequences, targets.float() if corpus.dimensional else targets)
-
-
-def _embed_texts(
-    utterances: Sequence[Utterance],
-    text: TextEmbedder,
-    progress: bool,
-    device: torch.device | None,
-    store: FeatureStore | None,
-) -> list[Tensor]:
-    """Embeds transcripts; what networks make of them is taken from the store, and put there."""
-    tables = []
-    for utterance in utterances:
-        with naming_row(utterance):
-            tables.append(text.choose_table(tokenize(utterance.text), utterance.language or None))
-    shelves = {} if store is None else _shelves_of_texts(text, store)
-    keys = [hashlib.sha256(utterance.text.encode()).hexdigest() for utterance in utterances]
-    found = {
-        table: shelf.find([k for k, own in zip(keys, tables, strict=True) if own == table])
-        for table, shelf in shelves.items()
-    }
-    embedded = {i: found[tables[i]][keys[i]] for i in range(len(keys)) if keys[i] in found.get(tables[i], {})}
-    missing = [i for i in range(len(keys)) if i not in embedded]
-    with ExitStack() as stack:
-        if device is not None and missing:
-            text.to(device)
-            stack.callback(text.to, "cpu")
-        writers = {table: stack.enter_context(shelf.writing()) for table, shelf in shelves.items()}
-        shown = None if progress else True
-        bar = stack.enter_context(tqdm(total=len(missing), desc="texts", unit="text", leave=False, disable=shown))
-        for start in range(0, len(missing), TEXTS_AT_ONCE):
-            rows = missing[start : start + TEXTS_AT_ONCE]
-            made = text.embed_all([utterances[i].text for i in rows], [tables[i] for i in rows])
-            for i, vectors in zip(rows, made, strict=True):
-                embedded[i] = vectors.cpu()
-                if tables[i] in writers:
-                    writers[tables[i]](keys[i], embedded[i])
-            bar.update(len(rows))
-    return [embedded[i] for i in range(len(keys))]
-
-
-def _shelves_of_texts(text: TextEmbedder, store: FeatureStore) -> dict[str, Shelf]:
-    """Returns the shelves of the tables that are worth keeping."""
-    return {
-        key: store.shelf(Recipe("text", "pieces", table.config(), table.fingerprint(), table.version))
-        for key, table in text.tables.items()
-        if isinstance(table, ContextualEmbedding)
-    }
-
-
-def is_main_process() -> bool:
-    """Whether this process writes: with several processes (DDP) only the first does."""
-    names = ("LOCAL_RANK", "SLURM_LOCALID", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
-    return all(os.environ.get(name, "0") == "0" for name in names)
-
-
-def hidden_features(
-    corpus: Corpus,
-    extractor: AcousticExtractor,
-    progress: bool,
-    workers: int | None = None,
-    store: FeatureStore | None = None,
-    device: torch.device | None = None,
-) -> list[Tensor]:
-    """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
-    name, shown = extractor.name, progress and is_main_process()
-    title = f"{name} below its unlocked layer"
-    return extract_all(corpus.utterances, {name: extractor}, "frozen", workers, shown, title, store, device)[name]
 
 
 def extract_copies(
@@ -255,7 +342,8 @@ def open_store(config: TrainConfig) -> FeatureStore | None:
     """
     if config.feature_store == NONE:
         return None
-    return default_store() if config.feature_store == AUTO else FeatureStore(config.feature_store)
+    halves = config.feature_store_precision == "16"
+    return default_store(halves) if config.feature_store == AUTO else FeatureStore(config.feature_store, halves=halves)
 
 
 def extraction_device(config: TrainConfig) -> torch.device:

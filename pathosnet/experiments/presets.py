@@ -4,9 +4,7 @@ from pathlib import Path
 
 from pathosnet.errors import InputError
 
-_INSTALLED = Path(__file__).parent / "configs"
-_CHECKOUT = Path(__file__).parent.parent / "configs"
-FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+FOLDER = Path(__file__).parent / "presets"
 
 
 def preset_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""How much worse a model becomes with a speech recogniser's errors, with noise, and over the telephone."""
+"""How much worse a model becomes with a speech recognizer's errors, with noise, and over the telephone."""
 
 import csv
 from collections import defaultdict
@@ -11,23 +11,28 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from pathosnet import degradation
-from pathosnet.config import parse_pairs
+from pathosnet.audio import degradation
 from pathosnet.corpora import Corpus, read_manifest
-from pathosnet.corpus_features import extract_features
+from pathosnet.corpora.contents import identify
 from pathosnet.errors import InputError
 from pathosnet.evaluation import measure, measure_word_errors
 from pathosnet.evaluation.plots import Panel, plot_panels
-from pathosnet.experiment import choose_part, compute_outputs, versions
-from pathosnet.extractors import AcousticExtractor
+from pathosnet.experiments.config import AUTO, TrainConfig
+from pathosnet.experiments.evaluate import compute_outputs
+from pathosnet.experiments.prepare import extraction_device, open_store, say_notes
+from pathosnet.experiments.run_folder import choose_part, versions
 from pathosnet.features import tokenize
-from pathosnet.files import write_json
-from pathosnet.recognizer import PathosNet
+from pathosnet.features.acoustic.extractors import AcousticExtractor
+from pathosnet.features.extract import extract_features
+from pathosnet.files import to_path, write_json
+from pathosnet.options import parse_pairs
+from pathosnet.recognizer.recognizer import PathosNet
 from pathosnet.training import FeatureTable
 
-CLEAN, WORDS, NOISE, TELEPHONE = "clean", "words", "noise", "telephone"
+CLEAN, WORDS, NOISE, GAIN, TELEPHONE = "clean", "words", "noise", "gain", "telephone"
 DEFAULT_WER = (0.0, 0.1, 0.2, 0.4, 0.6)
 DEFAULT_SNR = (40.0, 20.0, 10.0, 0.0)
+DEFAULT_GAIN = (-20.0, -10.0, 10.0)
 DEFAULT_SEEDS = (0, 1, 2)
 TABLE_FILE = "robustness.csv"
 PLOT_FILE = "robustness.png"
@@ -55,7 +60,7 @@ class Point:
 
     @property
     def reached(self) -> float | None:
-        """What was measured, the mean."""
+        """Mean of the measured values."""
         found = [trial.reached for trial in self.trials if trial.reached is not None]
         return float(np.mean(found)) if found else None
 
@@ -121,7 +126,11 @@ class Robustness:
         """Draws accuracy and UAR against what was reached; ``.png``, ``.svg`` or ``.pdf``."""
         clean = self.points[0]
         panels = []
-        for condition, label in ((WORDS, "word error rate"), (NOISE, "signal-to-noise ratio (dB)")):
+        for condition, label in (
+            (WORDS, "word error rate"),
+            (NOISE, "signal-to-noise ratio (dB)"),
+            (GAIN, "level (dB)"),
+        ):
             points = sorted((p for p in self.points if p.condition == condition), key=lambda p: p.target or 0.0)
             if points:
                 positions = [p.target if p.reached is None else p.reached for p in points]
@@ -156,7 +165,7 @@ def _panel(label: str, positions: Sequence[Any], points: Sequence[Point], clean:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is measured: a model, and utterances with their clean features."""
+    """Subject of the measurement: a model, and utterances with their clean features."""
 
     model: PathosNet
     corpus: Corpus
@@ -165,7 +174,8 @@ class _Subject:
     clean: FeatureTable
     vocabulary: Mapping[str, Sequence[str]]
     """Language → all words of the corpus, each as often as it occurs."""
-    progress: bool
+    hardware: TrainConfig
+    """Options of extraction: workers, store and device."""
 
     def trial(self, seed: int, table: FeatureTable, reached: float | None = None) -> Trial:
         """Measures the model on features."""
@@ -186,7 +196,7 @@ class _Subject:
             [self.corpus.utterances[i].text for i in self.positions], [utterances[i].text for i in self.positions]
         )
         heard = replace(self.corpus, utterances=tuple(utterances))
-        table = extract_features(heard, {}, self.model.text, False, self.positions)
+        table = extract_features(heard, {}, self.model.text, False, self.positions, device=self.model.device)
         return self.trial(seed, self.clean.with_sequences(**table.sequences), errors.wer if errors else None)
 
     def with_noise(self, snr_db: float, seed: int) -> Trial:
@@ -202,12 +212,25 @@ class _Subject:
         finite = [snr for snr in reached if np.isfinite(snr)]  # digital silence has none
         return self.trial(seed, table, float(np.mean(finite)) if finite else None)
 
+    def with_gain(self, gain_db: float, seed: int) -> Trial:
+        """Measures at another level."""
+        return self.trial(seed, self._changed(lambda waveform, _: degradation.change_gain(waveform, gain_db)))
+
     def over_the_telephone(self, seed: int) -> Trial:
         """Measures with the bandwidth of a telephone beside the clean text."""
         return self.trial(seed, self._changed(lambda waveform, _: degradation.telephone(waveform)))
 
     def _changed(self, change: Callable[[Tensor, int], Tensor]) -> FeatureTable:
-        table = extract_features(self.corpus, self.extractors, None, self.progress, self.positions, change)
+        table = extract_features(
+            self.corpus,
+            self.extractors,
+            None,
+            self.hardware.progress,
+            self.positions,
+            change,
+            workers=self.hardware.workers,
+            device=self.model.device,
+        )
         return self.clean.with_sequences(**table.sequences)
 
 
@@ -222,6 +245,11 @@ def measure_robustness(
     label: Sequence[str] = (),
     drop_labels: Sequence[str] = (),
     progress: bool = True,
+    *,
+    gain: Sequence[float] = (),
+    workers: int | None = None,
+    feature_store: str = AUTO,
+    accelerator: str = AUTO,
 ) -> Robustness:
     """Measures a saved model on a corpus whose texts or recordings are made worse, one at a time.
 
@@ -240,8 +268,13 @@ def measure_robustness(
         label: see ``evaluate``.
         drop_labels: see ``evaluate``.
         progress: show progress bars.
+        gain: changes of the level in dB; see ``degradation.change_gain``.
+        workers: see ``evaluate``.
+        feature_store: see ``evaluate``; for the clean recordings.
+        accelerator: see ``evaluate``.
 
-    If none of ``wer``, ``snr`` and ``telephone`` is given, all that the model reads is made worse, by default values.
+    If none of ``wer``, ``snr``, ``gain`` and ``telephone`` is given, all that the model reads is made worse, by default
+    values.
 
     Raises:
         InputError: a file, a row or an option cannot be used.
@@ -251,21 +284,36 @@ def measure_robustness(
     if model.dimensional:
         raise InputError(f"{run}: estimates {', '.join(model.labels)}; robustness is measured of emotions")
     extractors: dict[str, AcousticExtractor] = dict(model.acoustic.items())  # type: ignore[arg-type]
-    if not (wer or snr or telephone):
+    if not (wer or snr or gain or telephone):
         wer = DEFAULT_WER if model.text is not None else ()
-        snr, telephone = (DEFAULT_SNR, True) if extractors else ((), False)
+        snr, gain, telephone = (DEFAULT_SNR, DEFAULT_GAIN, True) if extractors else ((), (), False)
     if wer and model.text is None:
         raise InputError(f"{run}: reads no text, so that --wer does not apply to it; leave it out")
-    if (snr or telephone) and not extractors:
-        raise InputError(f"{run}: reads no audio, so that --snr and --telephone do not apply to it; leave them out")
+    if (snr or gain or telephone) and not extractors:
+        raise InputError(
+            f"{run}: reads no audio, so that --snr, --gain and --telephone do not apply to it; leave them out"
+        )
     corpus = read_manifest(
         corpus_path, model.labels, parse_pairs(tuple(label), "--label"), drop_labels, bool(extractors)
     )
-    positions, what = choose_part(Path(run), corpus, part)
+    corpus = identify(corpus, drop_useless=False) if extractors else corpus
+    say_notes(corpus)
+    positions, what = choose_part(to_path(run), corpus, part)
     if wer and not any(tokenize(corpus.utterances[i].text) for i in positions):
         raise InputError(f"{corpus.title}: has no texts to make errors in; fill in the column 'text'")
-    clean = extract_features(corpus, extractors, model.text, progress, positions)
-    subject = _Subject(model, corpus, positions, extractors, clean, _vocabulary(corpus), progress)
+    hardware = TrainConfig(workers=workers, feature_store=feature_store, accelerator=accelerator, progress=progress)
+    model.to(extraction_device(hardware))
+    clean = extract_features(
+        corpus,
+        extractors,
+        model.text,
+        progress,
+        positions,
+        workers=workers,
+        store=open_store(hardware),
+        device=model.device,
+    )
+    subject = _Subject(model, corpus, positions, extractors, clean, _vocabulary(corpus), hardware)
     points = [Point(CLEAN, None, (subject.trial(0, clean),))]
     conditions: list[tuple[str, float | None, Callable[[int], Trial]]] = [
         *((WORDS, rate, lambda seed, rate=rate: subject.with_word_errors(rate, seed)) for rate in wer),
@@ -273,6 +321,7 @@ def measure_robustness(
     ]
     shown = tqdm(conditions, desc="conditions", leave=False, disable=None if progress else True)
     points += [Point(name, target, tuple(run_it(seed) for seed in seeds)) for name, target, run_it in shown]
+    points += [Point(GAIN, level, (subject.with_gain(level, 0),)) for level in gain]
     if telephone:
         points.append(Point(TELEPHONE, None, (subject.over_the_telephone(0),)))
     return Robustness(str(run), corpus.title, what, len(positions), len(model.labels), tuple(points))

@@ -1,4 +1,4 @@
-"""Transcripts for corpora that have none, by a speech recogniser; how good they are where a text is known."""
+"""Transcripts for corpora that have none, by a speech recognizer; how good they are where a text is known."""
 
 import csv
 import json
@@ -11,11 +11,11 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from pathosnet.corpora.manifest import Table, read_table
+from pathosnet.corpora.speech_to_text import FunctionTranscriber, TranscribeFunction, Transcriber, open_transcriber
+from pathosnet.corpora.tables import Table, read_table
 from pathosnet.errors import InputError
 from pathosnet.evaluation import WordErrors, measure_word_errors
-from pathosnet.files import file_written_aside
-from pathosnet.speech_to_text import FunctionRecogniser, Recogniser, Transcriber, open_recogniser
+from pathosnet.files import file_written_aside, to_path
 
 REFERENCE = "reference_text"
 
@@ -36,10 +36,10 @@ class Transcription:
     out: Path
     rows: int
     transcribed: int
-    """Rows whose text is the recogniser's."""
+    """Rows whose text is the recognizer's."""
     failures: tuple[Failure, ...]
     errors: WordErrors | None
-    """Of all rows that were transcribed and have a reference; None if there are none."""
+    """Word errors of all transcribed rows that have a reference; None if there are none."""
     errors_by_language: dict[str, WordErrors]
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,15 +65,15 @@ class Transcription:
 def transcribe(
     manifest: str | Path,
     out: str | Path,
-    recogniser: str | Transcriber,
+    recognizer: str | TranscribeFunction,
     all_rows: bool = False,
     overwrite: bool = False,
     timeout_seconds: float = 600.0,
     progress: bool = True,
 ) -> Transcription:
-    """Writes a manifest whose texts a speech recogniser has heard.
+    """Writes a manifest whose texts a speech recognizer has heard.
 
-    All columns stay. ``text`` becomes the recogniser's in rows that have none, or in all; what stood there is kept in
+    All columns stay. ``text`` becomes the recognizer's in rows that have none, or in all; what stood there is kept in
     the column ``reference_text``, which wins over ``text`` if the manifest has it already. Audio paths are made
     relative to the new file; absolute ones stay.
 
@@ -84,16 +84,16 @@ def transcribe(
     Args:
         manifest: a CSV file with the column ``audio``; ``text`` and ``language`` if they are known.
         out: the CSV file to write.
-        recogniser: see ``open_recogniser``, or a function.
+        recognizer: see ``open_transcriber``, or a function.
         all_rows: transcribe rows that have a text, too.
         overwrite: replace ``out`` if it is there.
-        timeout_seconds: for one recording, if the recogniser is a command.
+        timeout_seconds: for one recording, if the recognizer is a command.
         progress: show a progress bar.
 
     Raises:
-        InputError: the manifest or the recogniser cannot be used.
+        InputError: the manifest or the recognizer cannot be used.
     """
-    manifest, out = Path(manifest), Path(out)
+    manifest, out = to_path(manifest), to_path(out)
     if out.resolve() == manifest.resolve():
         raise InputError(f"{out}: is the corpus itself; choose another file to write")
     table = read_table(manifest, ("audio",))
@@ -103,7 +103,7 @@ def transcribe(
     references = {number: row.get(REFERENCE, row.get("text", "")) for number, row in rows}
     wanted = [(number, row) for number, row in rows if all_rows or not row.get("text")]
     with file_written_aside(out, overwrite) as aside:
-        found, failures = _recognise(manifest, wanted, out, recogniser, timeout_seconds, progress)
+        found, failures = _recognise(manifest, wanted, out, recognizer, timeout_seconds, progress)
         _write(aside, table, manifest.parent, out.parent, {n: found.get(n, "") for n, _ in wanted}, references)
     if not failures:
         _partial_path(out).unlink(missing_ok=True)
@@ -128,13 +128,13 @@ def _recognise(
     manifest: Path,
     wanted: Sequence[tuple[int, dict[str, str]]],
     out: Path,
-    recogniser: str | Transcriber,
+    recognizer: str | TranscribeFunction,
     timeout_seconds: float,
     progress: bool,
 ) -> tuple[dict[int, str], list[Failure]]:
     """Transcribes the rows that no earlier run has; returns row → text, and what failed."""
-    name = recogniser if isinstance(recogniser, str) else getattr(recogniser, "__qualname__", type(recogniser).__name__)
-    recognise = _opened(recogniser, timeout_seconds)
+    name = recognizer if isinstance(recognizer, str) else getattr(recognizer, "__qualname__", type(recognizer).__name__)
+    recognise = _opened(recognizer, timeout_seconds)
     found: dict[int, str] = {}
     failures: list[Failure] = []
     with _partial_results(_partial_path(out), name) as (known, file):
@@ -156,13 +156,13 @@ def _recognise(
     return found, failures
 
 
-def _opened(recogniser: str | Transcriber, timeout_seconds: float) -> Recogniser:
-    if isinstance(recogniser, str):
-        return open_recogniser(recogniser, timeout_seconds)
-    return FunctionRecogniser(recogniser)
+def _opened(recognizer: str | TranscribeFunction, timeout_seconds: float) -> Transcriber:
+    if isinstance(recognizer, str):
+        return open_transcriber(recognizer, timeout_seconds)
+    return FunctionTranscriber(recognizer)
 
 
-def _try(recognise: Recogniser, audio: str, language: str) -> tuple[str, str | None]:
+def _try(recognise: Transcriber, audio: str, language: str) -> tuple[str, str | None]:
     """Returns the text in one line, or why there is none."""
     if not audio:
         return "", "names no audio file"
@@ -170,7 +170,7 @@ def _try(recognise: Recogniser, audio: str, language: str) -> tuple[str, str | N
         return " ".join(recognise(Path(audio), language).split()), None
     except InputError as error:
         return "", str(error)
-    except Exception as error:  # the recogniser's own; the other recordings go on
+    except Exception as error:  # the recognizer's own; the other recordings go on
         return "", f"{audio}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -179,10 +179,10 @@ def _partial_path(out: Path) -> Path:
 
 
 @contextmanager
-def _partial_results(path: Path, recogniser: str) -> Iterator[tuple[dict[tuple[str, str], str], TextIO]]:
+def _partial_results(path: Path, recognizer: str) -> Iterator[tuple[dict[tuple[str, str], str], TextIO]]:
     """Opens the file of results so far: (audio, language) → text, and where to add the next.
 
-    Its first line names the recogniser; a last line that was cut off by a crash is dropped.
+    Its first line names the recognizer; a last line that was cut off by a crash is dropped.
     """
     try:
         content = path.read_bytes() if path.exists() else b""
@@ -195,14 +195,14 @@ def _partial_results(path: Path, recogniser: str) -> Iterator[tuple[dict[tuple[s
     with file:
         try:
             lines = [json.loads(line) for line in whole.decode("utf-8").split("\n")[:-1]]
-            begun_by = lines[0]["recogniser"] if lines else recogniser
+            begun_by = lines[0]["recognizer"] if lines else recognizer
             known = {(line["audio"], line["language"]): line["text"] for line in lines[1:] if line["error"] is None}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: is damaged ({error!r}); delete it to begin anew") from error
-        if begun_by != recogniser:
-            raise InputError(f"{path}: was begun by the recogniser {begun_by}; delete it to begin anew with another")
+        if begun_by != recognizer:
+            raise InputError(f"{path}: was begun by the recognizer {begun_by}; delete it to begin anew with another")
         if not lines:
-            file.write(json.dumps({"recogniser": recogniser}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"recognizer": recognizer}, ensure_ascii=False) + "\n")
             file.flush()
         yield known, file
 

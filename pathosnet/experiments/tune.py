@@ -10,12 +10,14 @@ import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.callbacks import Callback
 
-from pathosnet.config import TrainConfig
 from pathosnet.corpora import split_corpus
 from pathosnet.errors import InputError
 from pathosnet.evaluation.plots import plot_search
-from pathosnet.experiment import prepare, read_corpus, train_fold
-from pathosnet.files import make_folder
+from pathosnet.experiments.config import TrainConfig
+from pathosnet.experiments.prepare import prepare, read_corpus
+from pathosnet.experiments.train import train_fold
+from pathosnet.files import make_folder, to_path
+from pathosnet.options import Mark
 
 try:
     import optuna
@@ -33,11 +35,7 @@ DEFAULT_SEARCH = (
     "text_width=64,128,256",
     "audio_width=128,256,512",
 )
-TUNABLE = (
-    *("learning_rate", "learning_rate_decay", "min_learning_rate", "batch_size", "dropout", "batch_norm_momentum"),
-    *("num_blocks", "text_width", "audio_width", "modality_dropout", "augmentation"),
-)
-"""Options that neither change the features nor what the validation loss means."""
+TUNABLE = TrainConfig.marked(Mark.TUNABLE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search has found so far."""
+    """Findings of a search so far."""
 
     folder: Path
     best_loss: float
@@ -143,7 +141,7 @@ def tune(
     if trials < 1:
         raise InputError(f"trials: expected 1 or more, got {trials}")
     corpus = read_corpus(corpora, config)
-    out = Path(out)
+    out = to_path(out)
     make_folder(out)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -169,7 +167,9 @@ def tune(
 
     def objective(trial: optuna.Trial) -> float:
         chosen = {name: choice.suggest(trial, name) for name, choice in space.items()}
-        run = train_fold(prepared, split, replace(config, **chosen), out / "logs", callbacks=[_Report(trial)])
+        run = train_fold(
+            prepared, split, replace(config, refit=False, **chosen), out / "logs", callbacks=[_Report(trial)]
+        )
         return run.stages[0].best["val_loss"]
 
     study.optimize(objective, n_trials=trials, show_progress_bar=config.progress)

@@ -1,43 +1,29 @@
-"""From recordings on disk to acoustic features: worker processes read ahead, the backbones see full batches."""
+"""Recordings and transcripts of many utterances → their features: read ahead, batched, kept in a store."""
 
-import os
-import signal
-import sys
+import hashlib
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from pathosnet.audio import SAMPLE_RATE, load_audio
-from pathosnet.corpora import Utterance
+from pathosnet.audio.read_ahead import naming_row, read_ahead
+from pathosnet.audio.reading import SAMPLE_RATE
+from pathosnet.corpora import Corpus, Utterance
 from pathosnet.errors import InputError
-from pathosnet.extractors import AcousticExtractor, Part, extract_together
-from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
-from pathosnet.files import hash_file
+from pathosnet.features.acoustic.extractors import AcousticExtractor, Part, extract_together
+from pathosnet.features.store import FeatureStore, Recipe, Shelf, hash_weights
+from pathosnet.features.table import FeatureTable
+from pathosnet.features.text.contextual import ContextualEmbedding
+from pathosnet.features.text.embedder import TextEmbedder
+from pathosnet.features.text.tokens import tokenize
+from pathosnet.files import hash_file, is_main_process
+from pathosnet.models import TEXT
 
-FEW_BYTES = 64 << 20  # read before worker processes would pay for their start
-FEW_PROCESSORS = 3  # which the backbones keep busy: there, workers only take turns with them
-MAX_WORKERS = 8
-
-
-class Source(Protocol):
-    """A recording, and how messages name it."""
-
-    @property
-    def audio(self) -> Path | None:
-        """The file, if there is one."""
-
-    @property
-    def where(self) -> str:
-        """Table and row that name it; empty if none does."""
+TEXTS_AT_ONCE = 512
 
 
 def extract(
@@ -73,10 +59,11 @@ def extract(
 
     def waveforms() -> Iterator[Tensor]:
         nonlocal heard
-        for i, waveform in enumerate(read_ahead(sources, workers)):
-            if isinstance(waveform, InputError):
-                raise waveform
-            assert waveform is not None
+        for i, recording in enumerate(read_ahead(sources, workers)):
+            if isinstance(recording, InputError):
+                raise recording
+            assert recording is not None
+            waveform = recording.waveform
             heard += len(waveform) / SAMPLE_RATE
             yield (waveform if change is None else change(waveform, i)).to(device)
 
@@ -152,7 +139,7 @@ def _through_store(
 ) -> dict[str, list[Tensor]]:
     keys = _hash_recordings(sources)
     shelves = {
-        name: store.shelf(Recipe(name, part, extractor.config(), hash_weights(extractor), extractor.version))
+        name: store.shelf(Recipe(name, part, extractor.recipe(), hash_weights(extractor), extractor.version))
         for name, extractor in extractors.items()
         if extractor.version is not None
     }
@@ -183,70 +170,117 @@ def _hash_recordings(sources: Sequence[Utterance]) -> list[str]:
         return list(pool.map(hash_one, sources))
 
 
-def suitable_workers(sources: Sequence[Source]) -> int:
-    """Returns how many processes shall read: none for little to read, few processors, or where none can be forked."""
-    if not sys.platform.startswith("linux"):
-        return 0  # elsewhere a new process imports the caller's script again, which may not be made for it
-    num_bytes = sum(source.audio.stat().st_size for source in sources if source.audio and source.audio.is_file())
-    num_cpus = len(os.sched_getaffinity(0))
-    return 0 if num_bytes < FEW_BYTES or num_cpus <= FEW_PROCESSORS else min(num_cpus - 1, MAX_WORKERS)
-
-
-@contextmanager
-def naming_row(source: Source) -> Iterator[None]:
-    """Adds file and row of the manifest to an error."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{source.where}: {error}" if source.where else str(error)) from error
-
-
-class _Recordings(Dataset[Tensor | InputError | None]):
-    """Waveforms, or the error that reading one led to: a worker's exception would lose its message's form."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = sources
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def __getitem__(self, index: int) -> Tensor | InputError | None:
-        source = self.sources[index]
-        try:
-            with naming_row(source):
-                return None if source.audio is None else load_audio(source.audio)
-        except InputError as error:
-            return error
-
-
-def _leave_interrupts_to_the_first_process(_: int) -> None:
-    """Ctrl-C reaches every process; one that it ends halfway may leave its queue such that the others wait for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def read_ahead(sources: Sequence[Source], workers: int | None = None) -> Iterator[Tensor | InputError | None]:
-    """Reads recordings in worker processes, some before they are asked for.
+def extract_features(
+    corpus: Corpus,
+    extractors: dict[str, AcousticExtractor],
+    text: TextEmbedder | None,
+    progress: bool = True,
+    positions: Sequence[int] | None = None,
+    change: Callable[[Tensor, int], Tensor] | None = None,
+    workers: int | None = None,
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
+) -> FeatureTable:
+    """Extracts the features of a corpus' utterances.
 
     Args:
-        sources: what to read.
-        workers: processes; 0 for this one, None for as many as suit.
+        corpus: to be read.
+        extractors: acoustic feature → extractor.
+        text: embeds the transcripts; None for no text.
+        progress: show a progress bar.
+        positions: of the utterances; all if None.
+        change: makes another recording of a waveform ``(samples,)`` and its utterance's position.
+        workers: processes that read recordings; see ``extract``.
+        store: of features; see ``extract_all``. Not used for changed recordings.
+        device: where the extractors compute.
 
-    Yields:
-        For each source, in order: ``(samples,)`` at 16 kHz, why there is none, or None if it names no file.
+    Raises:
+        InputError: a recording cannot be used; it names file and row.
     """
-    workers = suitable_workers(sources) if workers is None else workers
-    context = "fork" if workers and sys.platform.startswith("linux") else None
-    loader = DataLoader(
-        _Recordings(sources),
-        batch_size=None,
-        num_workers=workers,
-        multiprocessing_context=context,
-        worker_init_fn=_leave_interrupts_to_the_first_process,
-    )
-    with warnings.catch_warnings():
-        # Python ≥ 3.12 warns of forking beside threads; the workers use none of this process' threads.
-        warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
-        # Torch warns of more workers than processors; who asks for them gets them.
-        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
-        waveforms = iter(loader)
-    yield from waveforms
+    positions = range(len(corpus)) if positions is None else positions
+    utterances = [corpus.utterances[i] for i in positions]
+    shown = progress and is_main_process()
+    sequences: dict[str, list[Tensor]] = {}
+    if change is not None:
+        changed = [
+            found
+            for _, found in extract(
+                utterances,
+                extractors,
+                "features",
+                workers,
+                shown,
+                "features",
+                lambda w, i: change(w, positions[i]),
+                device,
+            )
+        ]
+        sequences = {name: [found[name] for found in changed] for name in extractors}
+    elif extractors:
+        sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
+    if text is not None:
+        sequences[TEXT] = _embed_texts(utterances, text, shown, device, store)
+    targets = torch.from_numpy(corpus.truth(positions))
+    names = tuple(utterance.where for utterance in utterances)
+    return FeatureTable(sequences, targets.float() if corpus.dimensional else targets, names=names)
+
+
+def hidden_features(
+    corpus: Corpus,
+    extractor: AcousticExtractor,
+    progress: bool,
+    workers: int | None = None,
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
+) -> list[Tensor]:
+    """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
+    name, shown = extractor.name, progress and is_main_process()
+    title = f"{name} below its unlocked layer"
+    return extract_all(corpus.utterances, {name: extractor}, "frozen", workers, shown, title, store, device)[name]
+
+
+def _embed_texts(
+    utterances: Sequence[Utterance],
+    text: TextEmbedder,
+    progress: bool,
+    device: torch.device | None,
+    store: FeatureStore | None,
+) -> list[Tensor]:
+    """Embeds transcripts; what networks make of them is taken from the store, and put there."""
+    tables = []
+    for utterance in utterances:
+        with naming_row(utterance):
+            tables.append(text.choose_table(tokenize(utterance.text), utterance.language or None))
+    shelves = {} if store is None else _shelves_of_texts(text, store)
+    keys = [hashlib.sha256(utterance.text.encode()).hexdigest() for utterance in utterances]
+    found = {
+        table: shelf.find([k for k, own in zip(keys, tables, strict=True) if own == table])
+        for table, shelf in shelves.items()
+    }
+    embedded = {i: found[tables[i]][keys[i]] for i in range(len(keys)) if keys[i] in found.get(tables[i], {})}
+    missing = [i for i in range(len(keys)) if i not in embedded]
+    with ExitStack() as stack:
+        if device is not None and missing:
+            text.to(device)
+            stack.callback(text.to, "cpu")
+        writers = {table: stack.enter_context(shelf.writing()) for table, shelf in shelves.items()}
+        shown = None if progress else True
+        bar = stack.enter_context(tqdm(total=len(missing), desc="texts", unit="text", leave=False, disable=shown))
+        for start in range(0, len(missing), TEXTS_AT_ONCE):
+            rows = missing[start : start + TEXTS_AT_ONCE]
+            made = text.embed_all([utterances[i].text for i in rows], [tables[i] for i in rows])
+            for i, vectors in zip(rows, made, strict=True):
+                embedded[i] = vectors.cpu()
+                if tables[i] in writers:
+                    writers[tables[i]](keys[i], embedded[i])
+            bar.update(len(rows))
+    return [embedded[i] for i in range(len(keys))]
+
+
+def _shelves_of_texts(text: TextEmbedder, store: FeatureStore) -> dict[str, Shelf]:
+    """Returns the shelves of the tables that are worth keeping."""
+    return {
+        key: store.shelf(Recipe("text", "pieces", table.config(), table.fingerprint(), table.version))
+        for key, table in text.tables.items()
+        if isinstance(table, ContextualEmbedding)
+    }

@@ -15,23 +15,22 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from pathosnet.cache import cache_folder
 from pathosnet.errors import InputError
-from pathosnet.files import read_json, write_json
+from pathosnet.files import cache_folder, read_json, to_path, write_json
 
-FORMAT = 1
-"""To be raised when front ends or networks come to give other features from the same weights."""
+FORMAT = 2
+"""To be raised when reading, front ends or networks come to give other features from the same recording and weights."""
 PACK_BYTES = 64 << 20
 """A pack is written when so much has come together."""
 RECIPE_FILE = "recipe.json"
@@ -44,7 +43,7 @@ class Recipe:
     """All that decides which features a recording has."""
 
     name: str
-    """Of the feature, such as vggish."""
+    """Name of the feature, such as vggish."""
     part: str
     """The features, or what the backbone's unlocked layer reads."""
     config: Mapping[str, Any]
@@ -60,7 +59,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ShelfStatistics:
-    """What a shelf holds."""
+    """Contents of a shelf."""
 
     recipe: dict[str, Any]
     folder: Path
@@ -72,7 +71,7 @@ class ShelfStatistics:
 
 @dataclass
 class Pruned:
-    """What pruning removed."""
+    """Result of pruning."""
 
     packs: int = 0
     bytes: int = 0
@@ -88,15 +87,19 @@ def hash_weights(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def default_store() -> "FeatureStore | None":
-    """Returns the store in the user's cache; None, with a note on stderr, if that cannot be written to."""
+def default_store(halves: bool = False) -> "FeatureStore | None":
+    """Returns the store in the user's cache; None, with a note on stderr, if that cannot be written to.
+
+    Args:
+        halves: see FeatureStore.
+    """
     folder = cache_folder("features")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"features are not kept from run to run: {folder} cannot be made ({error.strerror})", file=sys.stderr)
         return None
-    return FeatureStore(folder)
+    return FeatureStore(folder, halves=halves)
 
 
 class FeatureStore:
@@ -104,14 +107,19 @@ class FeatureStore:
 
     Args:
         folder: made when it is first written to.
+        halves: whether it keeps float32 as float16, on shelves of their own; numbers that are too large for that stay.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, halves: bool = False) -> None:
+        self.folder = to_path(folder)
+        self.halves = halves
 
     def shelf(self, recipe: Recipe) -> "Shelf":
         """Returns the features that one recipe makes."""
-        return Shelf(self.folder / f"{recipe.name}-{recipe.part}-{recipe.hash()[:16]}", recipe)
+        if self.halves:
+            recipe = replace(recipe, config={**recipe.config, "kept_as": "float16"})
+        folder = self.folder / f"{recipe.name}-{recipe.part}-{recipe.hash()[:16]}"
+        return Shelf(folder, recipe, halves=self.halves)
 
     def statistics(self) -> list[ShelfStatistics]:
         """Says what every shelf holds."""
@@ -157,7 +165,8 @@ class FeatureStore:
                 _discard(pack, pruned)
                 total -= size
         for folder in self._shelves():
-            if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.partial")):
+            in_use = any(folder.glob("*.partial")) or any(map(_is_held, folder.glob("*.lock")))
+            if not any(folder.glob("*.safetensors")) and not in_use:
                 shutil.rmtree(folder, ignore_errors=True)
         return pruned
 
@@ -171,16 +180,18 @@ class Shelf:
     Args:
         folder: of the packs.
         recipe: what makes them.
+        halves: see FeatureStore.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, *, halves: bool = False) -> None:
         self.folder = folder
         self.recipe = recipe
+        self.halves = halves
         self._packs: dict[Path, dict[str, tuple[Tensor, int]]] = {}
         self._checked: dict[str, Tensor] = {}
 
     def find(self, keys: Sequence[str]) -> dict[str, Tensor]:
-        """Returns the sequences that are there, memory-mapped, by the hash of their recording.
+        """Returns the sequences that are there, by the hash of their recording; memory-mapped, or float32 of halves.
 
         What does not fit its checksum is not returned: its pack is removed, with a warning.
         """
@@ -198,7 +209,8 @@ class Shelf:
             self._checked |= {key: entries[key][0] for key in wanted}
             missing -= wanted
             _mark_used(path)
-        return {key: self._checked[key] for key in keys if key in self._checked}
+        found = {key: self._checked[key] for key in keys if key in self._checked}
+        return {key: value.float() for key, value in found.items()} if self.halves else found
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[str, Tensor], None]]:
@@ -214,8 +226,9 @@ class Shelf:
 
         def add(key: str, sequence: Tensor) -> None:
             nonlocal num_bytes
-            waiting[key] = sequence.detach().cpu().clone(memory_format=torch.contiguous_format)
-            num_bytes += sequence.nbytes
+            kept = _halved(sequence) if self.halves else sequence
+            waiting[key] = kept.detach().cpu().clone(memory_format=torch.contiguous_format)
+            num_bytes += kept.nbytes
             if num_bytes >= PACK_BYTES:
                 self._write(waiting)
                 waiting.clear()
@@ -274,6 +287,12 @@ class Shelf:
             raise _unwritable(self.folder, error) from error
 
 
+def _halved(sequence: Tensor) -> Tensor:
+    """Rounds float32 to float16, unless a number would become infinite."""
+    rounded = sequence.half() if sequence.dtype == torch.float32 else sequence
+    return rounded if rounded.isfinite().all() else sequence
+
+
 _DAMAGE = (SafetensorError, OSError, ValueError, KeyError, TypeError)
 
 
@@ -320,8 +339,19 @@ def _discard(pack: Path, pruned: Pruned) -> None:
 
 def _remove_left_behind(folder: Path) -> None:
     for path in (*folder.glob("*.partial"), *folder.glob("*.lock")):
-        if time.time() - path.stat().st_mtime > LEFT_BEHIND_SECONDS:
+        if time.time() - path.stat().st_mtime > LEFT_BEHIND_SECONDS and not _is_held(path):
             path.unlink(missing_ok=True)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds a lock; its file is as old as the lock's first use, however long it is held."""
+    if path.suffix != ".lock":
+        return False
+    try:
+        with FileLock(path, blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def _unwritable(folder: Path, error: Exception) -> InputError:

@@ -4,6 +4,7 @@ Everything here takes ``(batch, features, time)`` and a mask ``(batch, time)``, 
 zeros elsewhere. What a sequence becomes does not depend on how far its batch is padded.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ KERNEL_SIZE = 3
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation over real frames only.
+    """Batch normalization over real frames only.
 
     The running statistics begin as the plain average of the first batches and become an exponential one after
     ``1 / momentum`` batches, so that they are of use from the first epoch on.
@@ -43,7 +44,7 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Normalises ``(batch, features, time)``, whose padding is zero."""
+        """Normalizes ``(batch, features, time)``, whose padding is zero."""
         mean, variance = self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(variance + self.epsilon)
         shift = self.bias - mean * scale
@@ -104,13 +105,16 @@ class Packed(NamedTuple):
     """The number of each frame's utterance, gaps belonging to the one before, ``(time,)``."""
 
 
-def pack(frames: Tensor, mask: Tensor, num_pools: int) -> Packed:
+def pack(
+    frames: Tensor, mask: Tensor, num_pools: int, change: Callable[[Tensor], Tensor] = lambda frames: frames
+) -> Packed:
     """Packs a padded batch.
 
     Args:
         frames: ``(batch, time, features)``.
         mask: True where a frame is real, those first, ``(batch, time)``; at least one a row.
         num_pools: how often time will be halved, each time after convolutions.
+        change: of the real frames, ``(frames, features)``, before they are packed; perhaps to others' length.
     """
     lengths = mask.sum(dim=1)
     last = 2 ** (num_pools - 1)  # frames that are one at the last convolutions, where a gap is still needed
@@ -118,7 +122,8 @@ def pack(frames: Tensor, mask: Tensor, num_pools: int) -> Packed:
     owners = torch.repeat_interleave(torch.arange(len(frames), device=frames.device), slots)
     starts = slots.cumsum(0) - slots
     places = (starts.unsqueeze(1) + torch.arange(mask.shape[1], device=frames.device))[mask]
-    packed = frames.new_zeros(len(owners), frames.shape[2]).index_copy(0, places, frames[mask])
+    changed = change(frames[mask])
+    packed = changed.new_zeros(len(owners), changed.shape[1]).index_copy(0, places, changed)
     packed_mask = torch.zeros(len(owners), dtype=torch.bool, device=frames.device).index_fill(0, places, True)
     return Packed(packed.T.unsqueeze(0), packed_mask.unsqueeze(0), owners)
 
@@ -151,7 +156,7 @@ class Stem(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut; both are pooled and normalised, added, and passed through a ReLU.
+    """Two convolutions beside a shortcut; both are pooled and normalized, added, and passed through a ReLU.
 
     Args:
         width: length of a frame.

@@ -1,12 +1,14 @@
 """The ensemble: several networks without their classifiers, under a new one (paper, section 5; authors' code)."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pathosnet.models.network import Classified, EmotionNetwork, Inputs
+from pathosnet.models.inputs import Inputs
+from pathosnet.models.network import Classified, EmotionNetwork
 
 TEMPERATURE = 96.0
 """The authors' code divides the concatenated features by this before it classifies them."""
@@ -16,7 +18,7 @@ class Ensemble(Classified):
     """Networks side by side, their features concatenated and classified.
 
     Args:
-        networks: name → network, in the order of concatenation; their own classifiers are dropped.
+        networks: name → network, in the order of concatenation; they are copied without their classifiers.
         num_classes: of the new classifier.
         temperature: divides the concatenated features.
     """
@@ -25,17 +27,28 @@ class Ensemble(Classified):
         self, networks: Mapping[str, EmotionNetwork], num_classes: int, temperature: float = TEMPERATURE
     ) -> None:
         super().__init__(sum(network.feature_dim for network in networks.values()), num_classes, temperature)
-        for network in networks.values():
+        copies = {name: copy.deepcopy(network) for name, network in networks.items()}
+        for network in copies.values():
             network.classifier = None  # type: ignore[assignment]
-        self.networks = nn.ModuleDict(networks)
+        self.networks = nn.ModuleDict(copies)
 
     @property
     def input_dims(self) -> dict[str, int]:
         """Input name → length of its frames."""
         return {name: dim for network in self._networks() for name, dim in network.input_dims.items()}
 
+    @property
+    def centers(self) -> dict[str, Tensor]:
+        """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
+        return {name: center for network in self._networks() for name, center in network.centers.items()}
+
+    @property
+    def layer_weights(self) -> dict[str, list[float]]:
+        """Acoustic feature → the weight of each layer of its encoder, of those whose layers are mixed."""
+        return {name: weights for network in self._networks() for name, weights in network.layer_weights.items()}
+
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the networks' features side by side, ``(batch, feature_dim)``; no sequence may be empty."""
+        """Returns the networks' features side by side, ``(batch, feature_dim)``."""
         return torch.cat([network.features(inputs) for network in self._networks()], dim=1)
 
     def config(self) -> dict[str, Any]:

@@ -2,37 +2,46 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pathosnet.models.blocks import BATCH_NORM_MOMENTUM
-from pathosnet.models.branches import AUDIO_WIDTH, TEXT_WIDTH, AudioBranch, TextBranch
+from pathosnet.models.branches import (
+    AUDIO_WIDTH,
+    TEXT_WIDTH,
+    AudioBranch,
+    PooledBranch,
+    SequenceEncoder,
+    TextBranch,
+)
+from pathosnet.models.inputs import TEXT, Inputs, Lengths, Masks, make_inputs
+from pathosnet.models.pooling import POOLINGS
 
-TEXT = "text"
-Lengths = Mapping[str, Tensor]
-Masks = Mapping[str, Tensor]
-
-
-class Inputs(NamedTuple):
-    """A batch of feature sequences by name (``"text"``, ``"vggish"``, …), padded, with their masks."""
-
-    features: Mapping[str, Tensor]
-    """Name → ``(batch, time, features)``."""
-    masks: Masks
-    """Name → ``(batch, time)``, True where a frame is real; a row without any is a missing or empty sequence."""
+NETWORKS = ("branches", "mlp", "linear")
 
 
 @dataclass(frozen=True)
 class BranchOptions:
-    """The shape of the branches."""
+    """The shape of the branches. The defaults are the paper's and the authors'."""
 
     text_width: int = TEXT_WIDTH
     audio_width: int = AUDIO_WIDTH
     num_blocks: int = 2
     dropout: float = 0.5
     batch_norm_momentum: float = BATCH_NORM_MOMENTUM
+    network: str = "branches"
+    """``branches`` (the paper's), ``mlp`` (pooled over time, one hidden layer) or ``linear`` (pooled over time)."""
+    pooling: str = "mean"
+    """Over time: ``mean``, ``statistics`` (mean and standard deviation) or ``attention``."""
+    standardize: bool = False
+    """Whether every branch begins with Standardize; models that were saved without do not have it."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("network", self.network, NETWORKS), ("pooling", self.pooling, POOLINGS)):
+            if value not in known:
+                raise ValueError(f"{name}: expected {', '.join(known)}, got {value!r}")
 
 
 class Classified(nn.Module):
@@ -56,8 +65,18 @@ class Classified(nn.Module):
         """Input name → length of its frames."""
         raise NotImplementedError
 
+    @property
+    def centers(self) -> dict[str, Tensor]:
+        """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
+        raise NotImplementedError
+
+    @property
+    def layer_weights(self) -> dict[str, list[float]]:
+        """Acoustic feature → the weight of each layer of its encoder, of those whose layers are mixed."""
+        raise NotImplementedError
+
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the vector under the classifier, ``(batch, feature_dim)``; no sequence may be empty."""
+        """Returns the vector under the classifier, ``(batch, feature_dim)``."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -66,7 +85,7 @@ class Classified(nn.Module):
 
     def classify(self, inputs: Inputs) -> Tensor:
         """Returns logits, ``(batch, classes)``; an empty sequence becomes one row of zeros (the authors' code)."""
-        logits: Tensor = self.classifier(self.features(with_zero_rows(inputs)) / self.temperature)
+        logits: Tensor = self.classifier(self.features(inputs) / self.temperature)
         return logits
 
     @torch.no_grad()
@@ -100,7 +119,7 @@ class Classified(nn.Module):
         Returns:
             Logits ``(batch, classes)``.
         """
-        return self.classify(make_inputs(self.input_dims, features, lengths, masks))
+        return self.classify(make_inputs(self.input_dims, features, lengths, masks=masks))
 
 
 class EmotionNetwork(Classified):
@@ -112,6 +131,11 @@ class EmotionNetwork(Classified):
         num_classes: of the classifier.
         temperature: divides the concatenated features.
         options: of the branches.
+        layers: input name → how many layers of an encoder lie side by side in its frames, of those whose branch reads a
+            learned mix of them.
+
+    Raises:
+        ValueError: frames are not so many layers.
     """
 
     def __init__(
@@ -120,39 +144,70 @@ class EmotionNetwork(Classified):
         num_classes: int,
         temperature: float = 1.0,
         options: BranchOptions | None = None,
+        *,
+        layers: Mapping[str, int] | None = None,
     ) -> None:
-        options = options or BranchOptions()
-        widths = {name: options.text_width if name == TEXT else options.audio_width for name in branches}
-        super().__init__(sum(widths.values()), num_classes, temperature)
-        shared = {
-            "num_blocks": options.num_blocks,
-            "dropout": options.dropout,
-            "batch_norm_momentum": options.batch_norm_momentum,
-        }
+        options, layers = options or BranchOptions(), layers or {}
+        for name, count in layers.items():
+            if count < 1 or branches[name] % count:
+                raise ValueError(f"{name}: expected frames of {count} layers, got a length of {branches[name]}")
+        dims = {name: dim // layers.get(name, 1) for name, dim in branches.items()}
+        super().__init__(sum(_out_features(*one, options) for one in dims.items()), num_classes, temperature)
         self.branches = nn.ModuleDict(
-            {
-                name: (TextBranch if name == TEXT else AudioBranch)(dim, widths[name], **shared)
-                for name, dim in branches.items()
-            }
+            {name: make_branch(name, dim, options, num_layers=layers.get(name, 1)) for name, dim in branches.items()}
         )
         self._input_dims = dict(branches)
         self.options = options
+        self.layers = dict(layers)
+        if not list(self.branches.parameters()):
+            # Nothing below learns: this is logistic regression, and random weights of thousands of features would
+            # outlast the few updates of a small corpus.
+            nn.init.zeros_(self.classifier.weight)
 
     @property
     def input_dims(self) -> dict[str, int]:
         """Input name → length of its frames."""
         return dict(self._input_dims)
 
+    @property
+    def centers(self) -> dict[str, Tensor]:
+        """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
+        branches = ((name, branch) for name, branch in self.branches.items() if name != TEXT)
+        return {
+            name: branch.standardize.mean
+            for name, branch in branches
+            if isinstance(branch, SequenceEncoder) and branch.standardize is not None
+        }
+
+    @property
+    def layer_weights(self) -> dict[str, list[float]]:
+        """Acoustic feature → the weight of each layer, of those whose layers are mixed."""
+        mixes = ((name, branch.mix) for name, branch in self.branches.items() if isinstance(branch, SequenceEncoder))
+        return {name: mix.weights.tolist() for name, mix in mixes if mix is not None}
+
     def features(self, inputs: Inputs) -> Tensor:
-        """Returns the branches' outputs side by side, ``(batch, feature_dim)``; no sequence may be empty."""
+        """Returns the branches' outputs side by side, ``(batch, feature_dim)``."""
         return torch.cat(
             [branch(inputs.features[name], inputs.masks[name]) for name, branch in self.branches.items()], dim=1
         )
 
+    def standardize(self, sequences: Mapping[str, Sequence[Tensor]]) -> None:
+        """Measures what branches that standardize subtract and divide by; does nothing to others.
+
+        Args:
+            sequences: name → one ``(time, features)`` tensor an utterance of the training part.
+        """
+        for name, branch in self.branches.items():
+            if isinstance(branch, SequenceEncoder) and branch.standardize is not None:
+                branch.standardize.fit(sequences[name])
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "EmotionNetwork":
         """Makes the network that ``config()`` describes, with fresh weights."""
-        return cls(config["branches"], config["num_classes"], config["temperature"], BranchOptions(**config["options"]))
+        options = BranchOptions(**config["options"])
+        return cls(
+            config["branches"], config["num_classes"], config["temperature"], options, layers=config.get("layers")
+        )
 
     def config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as JSON values."""
@@ -161,66 +216,36 @@ class EmotionNetwork(Classified):
             "num_classes": self.num_classes,
             "temperature": self.temperature,
             "options": asdict(self.options),
+            **({"layers": self.layers} if self.layers else {}),
         }
 
 
-def make_inputs(
-    dims: Mapping[str, int],
-    features: Mapping[str, Tensor | None],
-    lengths: Lengths | None = None,
-    masks: Masks | None = None,
-) -> Inputs:
-    """Completes a batch: masks from lengths, and empty sequences for what is absent.
-
-    Args:
-        dims: name → length of its frames, of every input that the network has.
-        features: name → ``(batch, time, features)`` or None.
-        lengths: name → ``(batch,)``.
-        masks: name → ``(batch, time)``.
-
-    Raises:
-        ValueError: a name that the network does not have, another shape, or nothing at all.
-    """
-    given = {name: value for name, value in features.items() if value is not None}
-    for name in {*given, *(lengths or {}), *(masks or {})} - dims.keys():
-        raise ValueError(f"expected inputs out of {', '.join(dims)}, got {name!r}")
-    if not given:
-        raise ValueError(f"expected at least one of {', '.join(dims)}, got none")
-    for name, value in given.items():
-        if value.ndim != 3 or value.shape[2] != dims[name]:
-            raise ValueError(f"{name}: expected shape (batch, time, {dims[name]}), got {tuple(value.shape)}")
-    batch_sizes = {name: len(value) for name, value in given.items()}
-    if len(set(batch_sizes.values())) > 1:
-        raise ValueError(f"expected one batch size, got {batch_sizes}")
-    reference = next(iter(given.values()))
-    complete_features, complete_masks = {}, {}
-    for name, dim in dims.items():
-        frames = given.get(name, reference.new_zeros(len(reference), 0, dim))
-        if masks is not None and name in masks:
-            mask = masks[name].bool()
-        elif lengths is not None and name in lengths:
-            mask = torch.arange(frames.shape[1], device=frames.device) < lengths[name].unsqueeze(1)
-        else:
-            mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
-        if mask.shape != frames.shape[:2]:
-            raise ValueError(f"{name}: expected a mask of shape {tuple(frames.shape[:2])}, got {tuple(mask.shape)}")
-        if (mask[:, 1:] & ~mask[:, :-1]).any():
-            raise ValueError(f"{name}: expected masks whose real frames come first, got padding before a real frame")
-        complete_features[name], complete_masks[name] = frames, mask
-    return Inputs(complete_features, complete_masks)
+def _out_features(name: str, dim: int, options: BranchOptions) -> int:
+    """Says how long a branch's vector is, before it is made: the classifier draws its initial weights first."""
+    width = options.text_width if name == TEXT else options.audio_width
+    if options.network == "mlp":
+        return width
+    return POOLINGS[options.pooling].factor * (width if options.network == "branches" else dim)
 
 
-def with_zero_rows(inputs: Inputs) -> Inputs:
-    """Puts one row of zeros in the place of every empty sequence."""
-    features, masks = {}, {}
-    for name, frames in inputs.features.items():
-        mask = inputs.masks[name]
-        if frames.shape[1] == 0:
-            frames, mask = frames.new_zeros(len(frames), 1, frames.shape[2]), mask.new_zeros(len(mask), 1)
-        empty = ~mask.any(dim=1, keepdim=True)
-        first = torch.arange(mask.shape[1], device=mask.device) == 0
-        features[name], masks[name] = frames.masked_fill(empty.unsqueeze(2), 0.0), mask | (empty & first)
-    return Inputs(features, masks)
+def make_branch(name: str, dim: int, options: BranchOptions, *, num_layers: int = 1) -> SequenceEncoder:
+    """Makes the branch of one input: ``"text"`` has the width of text, any other name that of audio."""
+    width = options.text_width if name == TEXT else options.audio_width
+    shared: dict[str, Any] = {
+        "pooling": options.pooling,
+        "standardize": options.standardize,
+        "num_layers": num_layers,
+    }
+    if options.network == "branches":
+        return (TextBranch if name == TEXT else AudioBranch)(
+            dim,
+            width,
+            num_blocks=options.num_blocks,
+            dropout=options.dropout,
+            batch_norm_momentum=options.batch_norm_momentum,
+            **shared,
+        )
+    return PooledBranch(dim, width if options.network == "mlp" else None, options.dropout, **shared)
 
 
 def linear_classifier(in_features: int, num_classes: int) -> nn.Linear:

@@ -1,1 +1,1 @@
-"""Predictions of many recordings and of long ones: what to predict, in which pieces, and how to write it down."""
+"""Predictions for many recordings and for long ones: inputs, segments, captions, tables, pictures."""

@@ -1,4 +1,8 @@
-"""Transcripts with times: SubRip (``.srt``) and WebVTT (``.vtt``)."""
+"""Transcripts with times: SubRip (``.srt``) and WebVTT (``.vtt``).
+
+The files are parsed here rather than by pysubs2, which takes WebVTT's comments for words, drops cues whose times have
+no fraction, and appends damaged ones to the cue before them, without an error.
+"""
 
 import codecs
 import html
@@ -9,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathosnet.errors import InputError
+from pathosnet.files import to_path
 
 SUFFIXES = (".srt", ".vtt")
 ARROW = "-->"
+MAX_BYTES = 32 << 20  # words of some hundred hours
 TIME = r"(?:(\d+):)?([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,3}))?"
 TIMES = re.compile(rf"\s*{TIME}\s*{ARROW}\s*{TIME}(?:\s.*)?")
 TAG = re.compile(r"<(?:/?[a-zA-Z][^<>]*|/|[\d:.]+)>|\{\\[^{}]*\}")
@@ -20,7 +26,7 @@ NOT_SPOKEN = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
 
 @dataclass(frozen=True)
 class Cue:
-    """What is said from one time to another, in seconds; ``line`` is where the file says so."""
+    """Words between two times in seconds; ``line`` is the line of the file that holds the times."""
 
     start: float
     end: float
@@ -32,7 +38,7 @@ def read_captions(path: str | Path) -> list[Cue]:
     """Reads a transcript with times.
 
     Args:
-        path: SubRip or WebVTT, in UTF-8 or UTF-16; which of the two, the content tells.
+        path: SubRip or WebVTT, in UTF-8 or UTF-16; the content tells the format.
 
     Returns:
         Cues by their start; their texts without tags, in one line. Those without words are left out.
@@ -40,7 +46,7 @@ def read_captions(path: str | Path) -> list[Cue]:
     Raises:
         InputError: the file cannot be read, or a line is not understood; it names both.
     """
-    path = Path(path)
+    path = to_path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: expected a transcript with times, {' or '.join(SUFFIXES)}")
     lines = _read_lines(path)
@@ -52,7 +58,10 @@ def read_captions(path: str | Path) -> list[Cue]:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{path}: is larger than {MAX_BYTES >> 20} MiB; expected a transcript with times")
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except OSError as error:

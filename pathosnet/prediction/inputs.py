@@ -1,38 +1,31 @@
 """From what a person names (files, folders, patterns, CSV tables) to predictions, one for each recording."""
 
 import glob
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import soundfile
-from torch import Tensor
 from tqdm import tqdm
 
-from pathosnet.audio import SAMPLE_RATE
-from pathosnet.corpora.manifest import read_table
+from pathosnet.audio.decoding import audio_suffixes
+from pathosnet.audio.read_ahead import naming_row, read_ahead
+from pathosnet.audio.reading import SAMPLE_RATE, Recording
+from pathosnet.corpora.tables import read_table
 from pathosnet.errors import InputError
-from pathosnet.extraction import naming_row, read_ahead
+from pathosnet.features.profile import Profile
+from pathosnet.files import locate, relative_path, to_path, walk_files
 from pathosnet.prediction.stream import Utterance, predict_stream
-from pathosnet.recognizer import PathosNet, Prediction
+from pathosnet.recognizer.prediction import Prediction
+from pathosnet.recognizer.recognizer import PathosNet
 
 TABLE_SUFFIX = ".csv"
-AUDIO_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
-    ".aif",
-    ".aifc",
-    ".oga",
-    ".opus",
-    ".snd",
-    ".sph",
-}
-"""What is taken for a recording in a folder; a file that is named itself may be called anything."""
+SKIPPED_SHOWN = 3  # names of files that are left out
 
 
 @dataclass(frozen=True)
 class PredictionInput:
-    """One thing to predict."""
+    """A recording, a text, or both, to predict."""
 
     audio: Path | None
     text: str | None = None
@@ -66,16 +59,18 @@ def find_inputs(
     Raises:
         InputError: a folder, pattern or table holds nothing, or a table cannot be read.
     """
+    suffixes = audio_suffixes()
     found: list[PredictionInput] = []
     for given in inputs:
-        path = Path(given)
+        path = to_path(given)
         if path.suffix.lower() == TABLE_SUFFIX and not path.is_dir():
             found += _read_rows(path, text, language)
             continue
         if path.is_dir():
-            audios = sorted(file for file in path.rglob("*") if _is_recording(file, path))
+            audios = [file for file in walk_files(path) if file.suffix.lower() in suffixes]
         elif glob.has_magic(str(given)) and not path.exists():
-            audios = sorted(file for file in map(Path, glob.glob(str(given), recursive=True)) if _is_recording(file))
+            matches = map(Path, glob.glob(str(path), recursive=True))
+            audios = sorted(file for file in matches if file.suffix.lower() in suffixes and _is_visible(file))
         else:
             audios = [path]  # reading it says if it is none
         if not audios:
@@ -84,10 +79,19 @@ def find_inputs(
     return found
 
 
-def _is_recording(file: Path, folder: Path = Path()) -> bool:
-    inside = file.relative_to(folder) if folder in file.parents else file
-    is_hidden = any(part.startswith(".") and part not in (".", "..") for part in inside.parts)
-    return file.suffix.lower() in AUDIO_SUFFIXES and not is_hidden and file.is_file()
+def describe_skipped(folder: str | Path) -> str:
+    """Says which files of a folder ``find_inputs`` leaves out because of their endings; empty if none."""
+    suffixes = audio_suffixes()
+    skipped = [file.name for file in walk_files(to_path(folder)) if file.suffix.lower() not in suffixes]
+    if not skipped:
+        return ""
+    named = ", ".join(skipped[:SKIPPED_SHOWN]) + (", …" if len(skipped) > SKIPPED_SHOWN else "")
+    return f"{folder}: left out {len(skipped)} file{'s'[: len(skipped) > 1]} that are no recordings ({named})"
+
+
+def _is_visible(file: Path) -> bool:
+    is_hidden = any(part.startswith(".") and part not in (".", "..") for part in file.parts)
+    return not is_hidden and file.is_file()
 
 
 def _read_rows(path: Path, text: str | None, language: str | None) -> list[PredictionInput]:
@@ -96,11 +100,13 @@ def _read_rows(path: Path, text: str | None, language: str | None) -> list[Predi
         raise InputError(f"{path}: expected a column 'audio' or 'text', got {', '.join(table.header)}")
     rows = [
         PredictionInput(
-            path.parent / row["audio"] if row.get("audio") else None,
-            row.get("text") or text,
-            row.get("language") or language,
-            f"{path}, row {number}",
-            {name: cell for name, cell in zip(table.header, cells, strict=True) if name.lower() not in ("", "audio")},
+            audio=locate(path.parent, row["audio"]) if row.get("audio") else None,
+            text=row.get("text") or text,
+            language=row.get("language") or language,
+            where=f"{path}, row {number}",
+            columns={
+                name: cell for name, cell in zip(table.header, cells, strict=True) if name.lower() not in ("", "audio")
+            },
         )
         for (number, row), (_, cells) in zip(table.dicts(), table.rows, strict=True)
     ]
@@ -112,9 +118,11 @@ def _read_rows(path: Path, text: str | None, language: str | None) -> list[Predi
 def predict_inputs(
     model: PathosNet,
     inputs: Sequence[PredictionInput],
+    *,
     workers: int | None = None,
     progress: bool = True,
     batch_size: int = 32,
+    profiles: Sequence[Profile | None] | None = None,
 ) -> Iterator[tuple[PredictionInput, Prediction | InputError]]:
     """Predicts recordings and texts; what cannot be used does not stop the others.
 
@@ -124,6 +132,7 @@ def predict_inputs(
         workers: processes that read and resample; 0 for this one, None for as many as suit.
         progress: show a progress bar, if there is a terminal to show it.
         batch_size: how many go through the network together; a batch is in memory.
+        profiles: of the speaker of each input, see ``pathosnet.prediction.adaptation``.
 
     Yields:
         Each input, in order, with its prediction or the reason why it has none.
@@ -133,9 +142,10 @@ def predict_inputs(
 
     def utterances() -> Iterator[Utterance]:
         nonlocal heard
-        for one, waveform in zip(inputs, read_ahead(inputs, workers), strict=True):
-            heard += len(waveform) / SAMPLE_RATE if isinstance(waveform, Tensor) else 0.0
-            yield Utterance(waveform, one.text, one.language)
+        known = profiles or [None] * len(inputs)
+        for one, recording, profile in zip(inputs, read_ahead(inputs, workers), known, strict=True):
+            heard += len(recording) / SAMPLE_RATE if isinstance(recording, Recording) else 0.0
+            yield Utterance(recording, one.text, one.language, profile)
 
     with bar:
         for one, answer in zip(inputs, predict_stream(model, utterances(), batch_size), strict=True):
@@ -159,7 +169,4 @@ def relative_audio(audio: Path | None, folder: Path) -> str:
     """Names a recording as tables do: relative to the folder that holds the table, unless it was absolute."""
     if audio is None or audio.is_absolute():
         return str(audio or "")
-    try:
-        return os.path.relpath(audio.resolve(), folder.resolve())
-    except ValueError:  # another drive
-        return str(audio.resolve())
+    return relative_path(audio, folder)

@@ -1,4 +1,4 @@
-"""Where to cut a long recording. Times are in seconds."""
+"""Segmentation of long recordings at pauses, into windows, or at cues. Times are in seconds."""
 
 import math
 from collections.abc import Sequence

@@ -5,19 +5,23 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pathosnet.audio import SAMPLE_RATE
+from pathosnet.audio.reading import SAMPLE_RATE, Recording
 from pathosnet.errors import InputError
-from pathosnet.recognizer import PathosNet, Prediction
+from pathosnet.features.profile import Profile
+from pathosnet.recognizer.prediction import Prediction
+from pathosnet.recognizer.recognizer import PathosNet
 
 SAMPLES_TOGETHER = 10 * 60 * SAMPLE_RATE  # bounds the memory of a batch of long recordings
 
 
 class Utterance(NamedTuple):
-    """What a model is asked about: samples at 16 kHz (or why there are none), what is said, its language."""
+    """Input of a model: samples at 16 kHz (or the error instead of them), the spoken text, its language."""
 
-    waveform: Tensor | InputError | None
+    waveform: Recording | Tensor | InputError | None
     text: str | None = None
     language: str | None = None
+    profile: Profile | None = None
+    """The speaker's, see ``PathosNet.profile``."""
 
 
 def predict_stream(
@@ -37,7 +41,8 @@ def predict_stream(
     samples = 0
     for utterance in utterances:
         batch.append(utterance)
-        samples += len(utterance.waveform) if isinstance(utterance.waveform, Tensor) else 0
+        if isinstance(utterance.waveform, (Recording, Tensor)):
+            samples += len(utterance.waveform)
         if len(batch) >= batch_size or samples >= SAMPLES_TOGETHER:
             yield from _predict(model, batch)
             batch, samples = [], 0
@@ -57,8 +62,9 @@ def _predict(model: PathosNet, batch: list[Utterance]) -> Iterator[Prediction | 
 
 
 def _predict_together(model: PathosNet, usable: list[Utterance]) -> list[Prediction]:
-    waveforms, texts, languages = zip(*usable, strict=True) if usable else ((), (), ())
-    return model.predict_batch(waveforms, texts, languages, SAMPLE_RATE, batch_size=max(len(usable), 1))
+    waveforms, texts, languages, profiles = zip(*usable, strict=True) if usable else ((), (), (), ())
+    size = max(len(usable), 1)
+    return model.predict_batch(waveforms, texts, languages, sample_rate=SAMPLE_RATE, profiles=profiles, batch_size=size)
 
 
 def _try(model: PathosNet, utterance: Utterance) -> Prediction | InputError:

@@ -1,7 +1,8 @@
-"""A long recording as a sequence of segments, each with its emotion. Only some of it is in memory at once."""
+"""Emotions of a long recording, segment by segment; only a part of the recording is in memory at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,20 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pathosnet.audio import SAMPLE_RATE, read_blocks
+from pathosnet.audio.reading import SAMPLE_RATE, read_blocks
 from pathosnet.errors import InputError
-from pathosnet.features.silence import FRAME_SAMPLES, HOP_SAMPLES, MIN_POWER, frame_power, loud_intervals
+from pathosnet.features.acoustic.silence import FRAME_SAMPLES, HOP_SAMPLES, MIN_POWER, frame_power, loud_intervals
+from pathosnet.features.profile import Profile
+from pathosnet.files import to_path
+from pathosnet.prediction.adaptation import AT_ONCE
 from pathosnet.prediction.captions import Cue, read_captions, words_by_interval
 from pathosnet.prediction.segmentation import SHORTEST, Cutting, Interval, cut_at_pauses, windows
 from pathosnet.prediction.stream import Utterance, predict_stream
-from pathosnet.recognizer import PathosNet, Prediction
+from pathosnet.recognizer.prediction import Prediction
+from pathosnet.recognizer.recognizer import PathosNet
 
 COLUMNS = ("start", "end")
-"""Of a timeline as a table; what the model says and ``text`` follow."""
+"""First columns of a timeline as a table; the model's outputs and ``text`` follow."""
 QUIETEST = 0.05  # this share of a recording is taken for noise
 ABOVE_NOISE_DB = 6.0
 LEAST_DB, MOST_DB = 15.0, 60.0  # a pause is so far below the loudest moment, whatever the noise
@@ -43,8 +48,10 @@ def predict_timeline(
     model: PathosNet,
     path: str | Path,
     cutting: Cutting | None = None,
+    *,
     transcript: str | Path | None = None,
     language: str | None = None,
+    adapt: bool = False,
     progress: bool = False,
 ) -> Iterator[Segment]:
     """Predicts the segments of a long recording, one after the other.
@@ -57,15 +64,18 @@ def predict_timeline(
         cutting: where to cut; at pauses if None.
         transcript: what is said and when, ``.srt`` or ``.vtt``.
         language: of the transcript; found out if None and the model has several.
+        adapt: adapt to the profile of the recording's own segments, see ``PathosNet.profile``; for that they are read
+            once more.
         progress: show a progress bar, if there is a terminal to show it.
 
     Yields:
-        Segments by their start. What is between them is silence.
+        Segments by their start, with silence between them.
 
     Raises:
-        InputError: recording or transcript cannot be used, or no segment was found.
+        InputError: recording or transcript cannot be used, or no segment was found, or the model cannot
+            adapt.
     """
-    path, cutting = Path(path), cutting or Cutting()
+    path, cutting = to_path(path), cutting or Cutting()
     cues = read_captions(transcript) if transcript is not None else []
     if not cues and (cutting.segments == "cues" or not len(model.acoustic)):
         why = "segments: cues" if cutting.segments == "cues" else "this model reads text alone"
@@ -79,8 +89,9 @@ def predict_timeline(
     if not intervals:
         raise InputError(f"{path}: no segments found: nothing is heard for {cutting.min_seconds:g} s, or nothing said")
     bounds = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in intervals]
+    profile = _own_profile(model, _cut(_read(path), bounds)) if adapt else None
     pieces = _cut(_read(path), bounds)
-    utterances = (Utterance(piece, text or None, language) for piece, text in zip(pieces, texts, strict=True))
+    utterances = (Utterance(piece, text or None, language, profile) for piece, text in zip(pieces, texts, strict=True))
     bar = _bar("segments", progress, total=len(intervals), unit="segment")
     with bar:
         answers = predict_stream(model, utterances)
@@ -89,6 +100,18 @@ def predict_timeline(
                 raise InputError(f"{path}, {start:.1f}–{end:.1f} s: {answer}") from answer
             bar.update()
             yield Segment(start, end, answer, text)
+
+
+def _own_profile(model: PathosNet, pieces: Iterator[Tensor]) -> Profile | None:
+    """Makes a profile of segments, some at a time; None where all are too short for the features."""
+    profile: Profile | None = None
+    while batch := list(islice(pieces, AT_ONCE)):
+        for features in model.extract(batch):
+            if model.network.centers and not all(len(features[name]) for name in model.network.centers):
+                continue
+            one = model.profile_of([features])
+            profile = one if profile is None else profile + one
+    return profile
 
 
 def _check_cues(cues: Sequence[Cue], duration: float, path: Path, transcript: str | Path | None) -> None:
@@ -163,19 +186,21 @@ def overview(segments: Sequence[Segment]) -> dict[str, Any]:
     """Sums segments up.
 
     Returns:
-        How many ``segments``, their ``seconds``, and ``shares``: of the time that each label is the most probable one;
-        or ``means`` over the time of what is estimated.
+        How many ``segments``, the ``seconds`` that they cover (where they overlap, once), and ``shares``: of the time,
+        for how much each label is the most probable one; or ``means`` of estimated dimensions over the time.
     """
-    seconds = sum(segment.end - segment.start for segment in segments)
-    told = {"segments": len(segments), "seconds": round(seconds, 3)}
-    if segments[0].prediction.dimensions:
-        means = {
-            name: sum((s.end - s.start) * s.prediction.dimensions[name] for s in segments) / seconds
-            for name in segments[0].prediction.dimensions
-        }
-        return {**told, "means": means}
-    shares = {
-        label: sum(s.end - s.start for s in segments if s.prediction.label == label) / seconds
-        for label in segments[0].prediction.probabilities
-    }
-    return {**told, "shares": shares}
+    covered, until = 0.0, 0.0
+    for segment in segments:
+        covered += max(0.0, segment.end - max(segment.start, until))
+        until = max(until, segment.end)
+    told: dict[str, Any] = {"segments": len(segments), "seconds": round(covered, 3)}
+    lengths = [segment.end - segment.start for segment in segments]
+    answers = [segment.prediction for segment in segments]
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(length * value for length, value in zip(lengths, values, strict=True)) / sum(lengths)
+
+    if names := list(answers[0].dimensions):
+        return {**told, "means": {name: mean(answer.dimensions[name] for answer in answers) for name in names}}
+    labels = list(answers[0].probabilities)
+    return {**told, "shares": {label: mean(answer.label == label for answer in answers) for label in labels}}

@@ -1,6 +1,6 @@
-"""A picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white.
+"""Picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white.
 
-Estimates of numbers have a panel each.
+Estimated dimensions have a panel each.
 """
 
 import itertools
@@ -8,10 +8,13 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pathosnet.evaluation.plots import DPI
-from pathosnet.prediction.timeline import Segment
+from pathosnet.evaluation.plots import DPI, new_figure
+from pathosnet.prediction.timeline import Segment, overview
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROW_SECONDS = (120, 300, 600, 1200, 1800, 3600)
 MAX_ROWS = 6
@@ -20,15 +23,15 @@ MAX_TICKS = 7  # in a row
 TICK_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
 MAX_COLUMNS = 150  # in a row; more would be too thin to tell apart
 STRIP = 0.12  # height of the strip that shows the most probable label, as a share of the row's
-COLOURS = {"happiness": "#f2b134", "anger": "#d1495b", "sadness": "#3d6fb4", "neutral": "#b9bec6"}
-OTHER_COLOURS = ("tab:green", "tab:purple", "tab:brown", "tab:cyan", "tab:pink", "tab:olive")
+COLORS = {"happiness": "#f2b134", "anger": "#d1495b", "sadness": "#3d6fb4", "neutral": "#b9bec6"}
+OTHER_COLORS = ("tab:green", "tab:purple", "tab:brown", "tab:cyan", "tab:pink", "tab:olive")
 
 Box = list[tuple[float, float]]
 """Its corners."""
 
 
 class Column(NamedTuple):
-    """What is drawn from one time to another."""
+    """A stretch of the picture with its probabilities."""
 
     start: float
     end: float
@@ -38,8 +41,8 @@ class Column(NamedTuple):
 def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     """Draws the probabilities, or the estimates, of segments over time.
 
-    Above each row, a strip shows the most probable label. Where segments overlap, each is drawn up to the middle of
-    what it shares with the next. Where there are too many, averages over equal times are drawn, as the axis says.
+    A strip above each row shows the most probable label. Of segments that overlap, each is drawn up to the middle of
+    the overlap. Of more segments than can be told apart, averages over equal times are drawn, as the axis says.
 
     Args:
         segments: at least one, by their start.
@@ -48,15 +51,13 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     if segments[0].prediction.dimensions:
         _plot_dimensions(segments, path)
         return
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import PolyCollection
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
-    from matplotlib.ticker import MultipleLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     labels = list(segments[0].prediction.probabilities)
-    others = itertools.cycle(OTHER_COLOURS)
-    colours = {label: COLOURS[label] if label in COLOURS else next(others) for label in labels}
+    others = itertools.cycle(OTHER_COLORS)
+    colors = {label: COLORS[label] if label in COLORS else next(others) for label in labels}
     end = max(segment.end for segment in segments)
     num_rows, width = _rows(end)
     columns = _columns(segments)
@@ -66,24 +67,20 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         step = _round_seconds(width / MAX_COLUMNS)
         columns = _averages(columns, step)
         time += f", averages over {step} s"
-    figure = Figure(figsize=(11.0, 1.25 + 1.25 * num_rows + (num_rows == 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11.0, 1.25 + 1.25 * num_rows + (num_rows == 1))
     for i, axes in enumerate(rows := figure.subplots(num_rows, 1, squeeze=False)[:, 0]):
         first, last = i * width, (i + 1) * width
         boxes = _boxes([column for column in columns if column.end > first and column.start < last], labels)
         for label in labels:
             border = {"edgecolor": "none"} if averaged else {"edgecolor": "white", "linewidth": 0.6}
-            axes.add_collection(PolyCollection(boxes[label], facecolor=colours[label], **border))
-        axes.set_xlim(first, last)
+            axes.add_collection(PolyCollection(boxes[label], facecolor=colors[label], **border))
         axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
-        axes.xaxis.set_major_locator(MultipleLocator(_round_seconds(width / MAX_TICKS)))
-        axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds, end))
         axes.set_yticks([0.0, 0.5, 1.0])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.spines[["top", "right"]].set_visible(False)
+        _show_time(axes, first, last, longest=end)
     rows[-1].set_xlabel(time)
     figure.supylabel("probability", fontsize="medium")
-    handles = [Patch(color=colours[label], label=label) for label in labels]
+    handles = [Patch(color=colors[label], label=label) for label in labels]
     legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)  # a label may hold dollar signs
@@ -91,31 +88,30 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
 
 
 def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MultipleLocator
-
     names = list(segments[0].prediction.dimensions)
     starts, ends = zip(*((segment.start, segment.end) for segment in segments), strict=True)
-    longest = max(ends)
-    figure = Figure(figsize=(11.0, 0.7 + 1.5 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    longest, means = max(ends), overview(segments)["means"]
+    figure = new_figure(11.0, 0.7 + 1.5 * len(names))
     panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
         values = [segment.prediction.dimensions[name] for segment in segments]
-        seconds = [end - start for start, end in zip(starts, ends, strict=True)]
-        mean = sum(value * length for value, length in zip(values, seconds, strict=True)) / sum(seconds)
-        axes.axhline(mean, color="tab:gray", linewidth=0.8, linestyle="--")
+        axes.axhline(means[name], color="tab:gray", linewidth=0.8, linestyle="--")
         axes.hlines(values, starts, ends, color=f"C{i}", linewidth=2.0)
         axes.set_ylabel(name, parse_math=False)
         axes.margins(y=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
+        _show_time(axes, 0.0, longest, longest=longest)
     figure.align_ylabels(panels)
-    panels[-1].set_xlim(0.0, longest)
-    panels[-1].xaxis.set_major_locator(MultipleLocator(_round_seconds(longest / MAX_TICKS)))
-    panels[-1].xaxis.set_major_formatter(lambda seconds, _: clock(seconds, longest))
     panels[-1].set_xlabel(f"{_time_label(longest)}; dashed: mean over the time")
     figure.savefig(path, dpi=DPI)
+
+
+def _show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:
+    from matplotlib.ticker import MultipleLocator
+
+    axes.set_xlim(first, last)
+    axes.xaxis.set_major_locator(MultipleLocator(_round_seconds((last - first) / MAX_TICKS)))
+    axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds, longest))
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _time_label(end: float) -> str:
@@ -146,7 +142,7 @@ def _round_seconds(least: float) -> int:
 
 
 def _columns(segments: Sequence[Segment]) -> list[Column]:
-    """Returns what is drawn of each segment: no time is drawn twice."""
+    """Returns the part of each segment that is drawn; no time is drawn twice."""
     borders = [
         ((one.end + other.start) / 2,) * 2 if other.start < one.end else (one.end, other.start)
         for one, other in itertools.pairwise(segments)
@@ -160,7 +156,7 @@ def _columns(segments: Sequence[Segment]) -> list[Column]:
 
 
 def _averages(columns: Sequence[Column], step: float) -> list[Column]:
-    """Returns columns of one width, each with the mean over what was there; none where nothing was."""
+    """Returns columns of one width, each with the mean over its segments; none where there is no segment."""
     seconds: dict[int, float] = defaultdict(float)
     sums: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for start, end, probabilities in columns:

@@ -24,12 +24,19 @@ from torch.fx.experimental import _config as fx_config
 from torch.overrides import TorchFunctionMode
 
 from pathosnet import __version__
+from pathosnet.audio.level import Level, normalize_level
 from pathosnet.errors import InputError
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, LogMelExtractor, VGGishExtractor
-from pathosnet.features import log_mel, silence, spectrogram
-from pathosnet.files import file_written_aside, read_json, write_json
-from pathosnet.models import TEXT, Branch, Classified, Inputs
-from pathosnet.recognizer import PathosNet
+from pathosnet.features.acoustic import log_mel, silence, spectrogram
+from pathosnet.features.acoustic.extractors import (
+    AcousticExtractor,
+    GhostVLADExtractor,
+    LogMelExtractor,
+    VGGishExtractor,
+)
+from pathosnet.files import file_written_aside, read_json, to_path, write_json
+from pathosnet.models import TEXT, Classified, Inputs, SequenceEncoder
+from pathosnet.recognizer.recognizer import PathosNet
+from pathosnet.targets import Target
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
@@ -43,16 +50,15 @@ class ExportedNetwork(nn.Module):
     Args:
         network: the branches under their classifier.
         calibration_temperature: divides the logits.
-        dimensional: the network estimates dimensions.
+        target: what the outputs stand for.
     """
 
-    def __init__(self, network: Classified, calibration_temperature: float, dimensional: bool = False) -> None:
+    def __init__(self, network: Classified, calibration_temperature: float, target: Target) -> None:
         super().__init__()
         self.network = network
         self.calibration_temperature = calibration_temperature
-        self.dimensional = dimensional
-        pools = 1 + max(len(branch.blocks) for branch in network.modules() if isinstance(branch, Branch))
-        self.step = 2**pools
+        self.target = target
+        self.step = 2 ** max(branch.num_pools for branch in network.modules() if isinstance(branch, SequenceEncoder))
 
     def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
         """Classifies a batch.
@@ -72,9 +78,7 @@ class ExportedNetwork(nn.Module):
             masks[name] = torch.arange(time, device=frames.device) < lengths[name].unsqueeze(1)
         with _TraceablePooling():
             logits = self.network.classify(Inputs(padded, masks))
-        if self.dimensional:
-            return logits.float()
-        return torch.softmax(logits.float() / self.calibration_temperature, dim=1)
+        return self.target.decode(logits, self.calibration_temperature)
 
 
 class _TraceablePooling(TorchFunctionMode):
@@ -101,29 +105,35 @@ class ExportedExtractor(nn.Module):
         self.backbone = extractor.backbone
         self.register_buffer("bands", log_mel.mel_matrix().float())
         self.register_buffer("waves", _windowed_waves())
-        self.centred = isinstance(extractor, GhostVLADExtractor)
+        self.centered = isinstance(extractor, GhostVLADExtractor)
         self.stft_hop = log_mel.HOP_SAMPLES
         if isinstance(extractor, GhostVLADExtractor):
             self.stft_hop = int(extractor.windowing["stft_hop"])
             self.length, self.hop = (int(extractor.windowing[key]) for key in ("window_frames", "hop_frames"))
         elif isinstance(extractor, VGGishExtractor):
             self.length = self.hop = log_mel.EXAMPLE_FRAMES
-        else:
-            assert isinstance(extractor, LogMelExtractor)
+        elif isinstance(extractor, LogMelExtractor):
             self.length = self.hop = extractor.stack
+        else:
+            raise InputError(
+                f"{extractor.name}: cannot be exported, only logmel, vggish and ghostvlad can; "
+                "run the model with pathosnet, or train one on those"
+            )
+        self.level: Level = extractor.level
 
     @property
     def min_samples(self) -> int:
-        """What a waveform needs for one vector."""
-        return max(1, (self.length - 1) * self.stft_hop + (0 if self.centred else log_mel.WINDOW_SAMPLES))
+        """Samples that a waveform needs for one vector."""
+        return max(1, (self.length - 1) * self.stft_hop + (0 if self.centered else log_mel.WINDOW_SAMPLES))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """``(samples,)`` at 16 kHz, at least ``min_samples`` → ``(time, feature_dim)``."""
-        padding = log_mel.WINDOW_SAMPLES // 2 if self.centred else 0
+        padding = log_mel.WINDOW_SAMPLES // 2 if self.centered else 0
+        waveform = normalize_level(waveform, self.level)
         parts = nn.functional.conv1d(waveform[None, None], self.waves, stride=self.stft_hop, padding=padding)[0]
         real, imaginary = parts.T.chunk(2, dim=1)
         magnitudes = (real.square() + imaginary.square()).sqrt()  # (frames, 257)
-        if self.centred:
+        if self.centered:
             deviation, mean = torch.std_mean(magnitudes, dim=1, correction=0, keepdim=True)
             frames = (magnitudes - mean) / (deviation + spectrogram.EPSILON)
         else:
@@ -133,7 +143,7 @@ class ExportedExtractor(nn.Module):
         windows = frames[starts.unsqueeze(1) + torch.arange(self.length, device=frames.device)]
         if self.backbone is None:
             return windows.flatten(1)
-        features: Tensor = self.backbone(windows.transpose(1, 2) if self.centred else windows)
+        features: Tensor = self.backbone(windows.transpose(1, 2) if self.centered else windows)
         return features
 
 
@@ -192,7 +202,7 @@ def export(model: PathosNet, out: str | Path, overwrite: bool = False) -> list[P
     Raises:
         InputError: another ending, the packages for ONNX are missing, or a file is there.
     """
-    out = Path(out)
+    out = to_path(out)
     if out.suffix not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
     if out.suffix == ".onnx":
@@ -224,7 +234,7 @@ def check(model: PathosNet, out: str | Path) -> dict[str, float]:
     Raises:
         InputError: a file is missing or is no graph, or onnxruntime is not installed.
     """
-    out = Path(out)
+    out = to_path(out)
     description = read_json(_description_path(out))
     generator = torch.Generator().manual_seed(0)
     run = _load(out)
@@ -276,7 +286,7 @@ def _feature_differences(
 def _without_silence_removal(extractor: AcousticExtractor, waveform: Tensor) -> Tensor:
     if isinstance(extractor, GhostVLADExtractor):
         options: Any = {**extractor.windowing, "silence_removal": False}
-        return spectrogram.spectrogram_windows(waveform, **options)
+        return spectrogram.spectrogram_windows(normalize_level(waveform, extractor.level), **options)
     return extractor.front_end(waveform)
 
 
@@ -313,13 +323,9 @@ def _traceable_network(model: PathosNet) -> _Traceable:
         {name: {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for name in dims},
         {name: {0: Dim.DYNAMIC} for name in dims},
     )
-    module = ExportedNetwork(model.network, model.calibration_temperature, model.dimensional)
+    module = ExportedNetwork(model.network, model.calibration_temperature, model.target)
     inputs = [*dims, *(f"{name}_length" for name in dims)]
-    return _Traceable(_copied(module), (features, lengths), dynamic, inputs, _output_of(model))
-
-
-def _output_of(model: PathosNet) -> str:
-    return "estimates" if model.dimensional else "probabilities"
+    return _Traceable(_copied(module), (features, lengths), dynamic, inputs, model.target.output)
 
 
 def _traceable_extractor(extractor: ExportedExtractor) -> _Traceable:
@@ -362,7 +368,7 @@ def _describe(
         "network": {
             "file": out.name,
             "inputs": sequences | {f"{name}_length": ["batch"] for name in dims},
-            "outputs": {_output_of(model): ["batch", len(model.labels)]},
+            "outputs": {model.target.output: ["batch", len(model.labels)]},
         },
         "acoustic": acoustic,
         "text": {"dim": dims[TEXT]} if TEXT in dims else None,

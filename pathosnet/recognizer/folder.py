@@ -1,56 +1,50 @@
 """A model as a folder: ``config.json``, ``model.safetensors``, and word vectors in ``text/``. Nothing is pickled."""
 
 import math
-import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
+import pathosnet
+from pathosnet.audio.decoding import audio_suffixes
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
-from pathosnet.extractors import AcousticExtractor, extractor_from_config
-from pathosnet.feature_store import hash_weights
-from pathosnet.features import ContextualEmbedding, FastTextVectors, TextEmbedder, TextTable, WordVectors
-from pathosnet.features.contextual_embedding import load_from_hub, open_encoder, save_encoder
-from pathosnet.features.text_embedder import LanguageIdentifier
-from pathosnet.files import fingerprint, read_json, write_json
-from pathosnet.model_card import Facts
+from pathosnet.features import TextEmbedder
+from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor, extractor_from_config
+from pathosnet.features.profile import ProfileCalibration
+from pathosnet.features.registry import acoustic_features, text_embeddings
+from pathosnet.files import read_json, write_json
 from pathosnet.models import TEXT, Classified, network_from_config
-from pathosnet.registry import Registry, acoustic_features, text_embeddings
-from pathosnet.weights.files import some_names
-from pathosnet.weights.references import changed_tensors, referred_tensors, source_from
+from pathosnet.recognizer.card import Facts
+from pathosnet.recognizer.files import (
+    CONFIG_FILE,
+    check_known,
+    check_state,
+    own_file,
+    read_safetensors,
+    write_safetensors,
+)
+from pathosnet.recognizer.references import changed_tensors, referred_tensors, source_from
+from pathosnet.recognizer.text_folder import TEXT_FOLDER, load_text, save_text
 
 FORMAT = 1
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-TEXT_FOLDER = "text"
+ENCODER_FOLDER = "encoders"
 MAX_CONFIG_BYTES = 1 << 24
 MAX_NUMBER = 1 << 20  # of channels, frames, …
 MAX_BLOCKS = 100
 MAY_BE_ZERO = ("num_blocks", "dropout", "batch_norm_momentum", "top_db")
 
 
-class _Parts(nn.Module):
-    """All that has weights, under the names that the file has."""
-
-    def __init__(self, network: Classified, acoustic: Mapping[str, AcousticExtractor]) -> None:
-        super().__init__()
-        self.network = network
-        self.acoustic = nn.ModuleDict(acoustic)
-        self.extractors = dict(acoustic)
-
-
-class LoadedModel(NamedTuple):
-    """What a model's folder holds; the fields are the arguments of ``PathosNet``."""
+class ModelParts(NamedTuple):
+    """Contents of a model's folder; the fields are the arguments of ``PathosNet``."""
 
     network: Classified
     acoustic: dict[str, AcousticExtractor]
@@ -59,27 +53,27 @@ class LoadedModel(NamedTuple):
     facts: Facts
     calibration_temperature: float
     dimensional: bool
+    profile_calibration: ProfileCalibration | None = None
 
 
-def save_model(
-    folder: Path,
-    labels: tuple[str, ...],
-    network: Classified,
-    acoustic: Mapping[str, AcousticExtractor],
-    text: TextEmbedder | None,
-    version: str,
-    facts: Facts,
-    embed_weights: bool = True,
-    calibration_temperature: float = 1.0,
-    dimensional: bool = False,
-) -> None:
+def save_model(folder: Path, parts: ModelParts, *, embed_weights: bool = True, hold_encoders: bool = False) -> None:
     """Writes a model into an existing folder.
+
+    Speech encoders are referred to by name, revision and hash, unless ``hold_encoders`` asks for copies.
 
     Raises:
         InputError: the backbones' weights are not to be embedded, and the file that they come from is not there.
     """
-    state = _Parts(network, acoustic).state_dict()
+    acoustic = parts.acoustic
+    state = _module_of(parts.network, acoustic).state_dict()
     weights = {}
+    configs = {name: extractor.config() for name, extractor in acoustic.items()}
+    for name, extractor in _encoders(acoustic).items():
+        state = {key: value for key, value in state.items() if not key.startswith(_prefix(name))}
+        if hold_encoders:
+            (folder / ENCODER_FOLDER / name).mkdir(parents=True)
+            extractor.encoder.save(folder / ENCODER_FOLDER / name)
+            configs[name]["held"] = True
     for name, backbone in _backbones(acoustic).items():
         if not embed_weights:
             changed = changed_tensors(name, backbone)
@@ -91,21 +85,22 @@ def save_model(
         folder / CONFIG_FILE,
         {
             "format": FORMAT,
-            "pathosnet_version": version,
-            "labels": list(labels),
-            "dimensional": dimensional,
-            "calibration_temperature": calibration_temperature,
-            "network": network.config(),
-            "acoustic": {name: extractor.config() for name, extractor in acoustic.items()},
+            "pathosnet_version": pathosnet.__version__,
+            "labels": list(parts.labels),
+            "dimensional": parts.dimensional,
+            "calibration_temperature": parts.calibration_temperature,
+            **({"profile_calibration": asdict(parts.profile_calibration)} if parts.profile_calibration else {}),
+            "network": parts.network.config(),
+            "acoustic": configs,
             "weights": weights,
-            "text": None if text is None else _save_text(folder, text),
-            "facts": asdict(facts),
+            "text": None if parts.text is None else save_text(folder / TEXT_FOLDER, parts.text),
+            "facts": asdict(parts.facts),
         },
     )
-    _write_safetensors(folder / WEIGHTS_FILE, state)
+    write_safetensors(folder / WEIGHTS_FILE, state)
 
 
-def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | None = None) -> LoadedModel:
+def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | None = None) -> ModelParts:
     """Reads what ``save_model`` wrote.
 
     The configuration is a stranger's, perhaps: nothing of the size that it asks for is made before the weights file has
@@ -119,6 +114,9 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
     Raises:
         InputError: no such model, a damaged one, or one of a newer format.
     """
+    if folder.is_file():
+        kind = "recording" if folder.suffix.lower() in audio_suffixes() else "file"
+        raise InputError(f"{folder}: is a {kind}; expected the folder of a model")
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"{folder}: holds no model (no {CONFIG_FILE}); expected a folder that training or saving made")
     config_path = own_file(folder, CONFIG_FILE)
@@ -130,12 +128,13 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
             raise InputError(
                 f"{folder / CONFIG_FILE}: has format {config['format']}, this version reads {FORMAT}; update pathosnet"
             )
-        _check_known(config_path, acoustic_features, config["acoustic"])
+        kinds = [acoustic_features.kind_of(name, part) for name, part in config["acoustic"].items()]
+        check_known(config_path, acoustic_features, kinds)
         for part in ("network", "acoustic", "text"):
             _check_numbers(config[part], part)
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
-            outline = _make_parts(config)
+            network, acoustic = _make_parts(config)
         labels, dimensional = tuple(config["labels"]), config.get("dimensional", False) is True
         if not dimensional:
             check_labels(labels)
@@ -143,60 +142,61 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         temperature = float(config.get("calibration_temperature", 1.0))
         if not (math.isfinite(temperature) and temperature > 0):
             raise ValueError(f"calibration_temperature: expected a number above 0, got {temperature}")
+        adapted = config.get("profile_calibration")
+        profile_calibration = ProfileCalibration(**adapted) if adapted is not None else None
         sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
         if text is None and config["text"] is not None:
-            text = _load_text(folder, config["text"])
-        network = outline.network
-        dims = {name: extractor.feature_dim for name, extractor in outline.extractors.items()}
+            text = load_text(folder, config["text"])
+        dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
         dims |= {} if text is None else {TEXT: text.dim}
         if dims != network.input_dims or len(labels) != network.num_classes:
             raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {dims}, {labels}")
     path = own_file(folder, WEIGHTS_FILE)
-    state = _read_safetensors(path)
-    for name, backbone in _backbones(outline.extractors).items():
+    state = read_safetensors(path)
+    for name, backbone in _backbones(acoustic).items():
         if name in sources and not sources[name][1]:
             referred = referred_tensors(name, backbone, sources[name][0], weights)
             state = {f"{_prefix(name)}{key}": value for key, value in referred.items()} | state
-    _check_state(path, outline.state_dict(), state)
-    parts = _make_parts(config)
-    parts.load_state_dict(state)
-    for name, backbone in _backbones(parts.extractors).items():
+    check_state(path, _module_of(network, acoustic).state_dict(), state)
+    network, acoustic = _make_parts(config)
+    _module_of(network, acoustic).load_state_dict(state)
+    for name, extractor in _encoders(acoustic).items():
+        extractor.open(_held_encoder(folder, name) if config["acoustic"][name].get("held") is True else weights)
+    for name, backbone in _backbones(acoustic).items():
         backbone.source = sources[name][0] if name in sources else None
-    acoustic = {name: one.eval() for name, one in parts.extractors.items()}
-    return LoadedModel(parts.network.eval(), acoustic, text, labels, facts, temperature, dimensional)
+    return ModelParts(network, acoustic, text, labels, facts, temperature, dimensional, profile_calibration)
 
 
-def own_file(folder: Path, name: str) -> Path:
-    """Returns a file of a model's folder.
-
-    Links are followed within the folder, and to the blobs of the hub's cache, whose snapshots consist of links.
-
-    Raises:
-        InputError: it is a link to another place.
-    """
-    path = folder / name
-    root, real = folder.resolve(), path.resolve()
-    allowed = [root]
-    if root.parent.name == "snapshots":
-        allowed.append(root.parent.parent / "blobs")
-    if not any(real.is_relative_to(place) for place in allowed):
-        raise InputError(f"{path}: is a link to {real}, outside of the model; it is not followed")
-    return path
+def _module_of(network: nn.Module, acoustic: Mapping[str, AcousticExtractor]) -> nn.Module:
+    """Returns all that has weights, under the names that the file has."""
+    return nn.ModuleDict({"network": network, "acoustic": nn.ModuleDict(acoustic)})
 
 
-def _make_parts(config: Mapping[str, Any]) -> _Parts:
+def _make_parts(config: Mapping[str, Any]) -> tuple[Classified, dict[str, AcousticExtractor]]:
     network = network_from_config(config["network"])
     acoustic = {}
     for name, part in config["acoustic"].items():
+        part = {key: value for key, value in part.items() if key != "held" or name in acoustic_features}
         # Only of this library's own it is known that they can be made without memory.
         with torch.device("cpu") if name in acoustic_features.own else nullcontext():
             acoustic[name] = extractor_from_config(name, part)
-    return _Parts(network, acoustic)
+    return network, acoustic
 
 
 def _backbones(acoustic: Mapping[str, AcousticExtractor]) -> dict[str, VGGish | ThinResNet34]:
     """Returns those whose weights come from a file that a model can refer to."""
     return {name: one.backbone for name, one in acoustic.items() if isinstance(one.backbone, VGGish | ThinResNet34)}
+
+
+def _encoders(acoustic: Mapping[str, AcousticExtractor]) -> dict[str, SpeechEncoderExtractor]:
+    return {name: one for name, one in acoustic.items() if isinstance(one, SpeechEncoderExtractor)}
+
+
+def _held_encoder(folder: Path, name: str) -> Path:
+    held = folder / ENCODER_FOLDER / name
+    for file in held.glob("*"):
+        own_file(folder, f"{ENCODER_FOLDER}/{name}/{file.name}")
+    return held
 
 
 def _prefix(name: str) -> str:
@@ -221,15 +221,6 @@ def _check_numbers(value: Any, name: str) -> None:
             raise ValueError(f"{name}: expected a number from {low} to {high:,}, got {value}")
 
 
-def _check_known(path: Path, registry: Registry[Any], names: Iterable[str]) -> None:
-    """Refuses what is not registered: a folder, which may be a stranger's, never makes this library import anything."""
-    for name in names:
-        if name not in registry:
-            raise InputError(
-                f"{path}: needs the {registry.kind} {name!r}, which is not registered; {registry.advice()}"
-            )
-
-
 @contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Turns what a wrong configuration leads to into an error that names the file."""
@@ -242,159 +233,3 @@ def _blaming(path: Path) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: describes no model ({type(error).__name__}: {reason})") from error
-
-
-def _check_state(path: Path, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    problems = [
-        f"{kind}: {some_names(sorted(names))}"
-        for kind, names in (
-            ("missing", expected.keys() - state.keys()),
-            ("surplus", state.keys() - expected.keys()),
-            ("of another shape", {n for n in expected.keys() & state.keys() if expected[n].shape != state[n].shape}),
-        )
-        if names
-    ]
-    if problems:
-        raise InputError(f"{path}: does not fit its {CONFIG_FILE} — {'; '.join(problems)}")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); the model is incomplete or damaged") from error
-
-
-def _write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    on_cpu = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    safetensors.torch.save_file(on_cpu, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # safetensors makes it readable by its owner alone
-
-
-def _save_text(folder: Path, text: TextEmbedder) -> dict[str, Any]:
-    (folder / TEXT_FOLDER).mkdir()
-    tables = {
-        language: _save_table(folder / TEXT_FOLDER, str(i), table)
-        for i, (language, table) in enumerate(text.tables.items())
-    }
-    identifier = None
-    if text.identifier is not None:
-        identifier = text.identifier.path.name
-        if identifier.endswith(".bin"):  # what hubs take for a pickle, and nobody should fetch
-            identifier = f"{identifier[:-4]}.fasttext"
-        shutil.copyfile(text.identifier.path, folder / TEXT_FOLDER / identifier)
-    return {"tables": tables, "identifier": identifier}
-
-
-def _save_table(folder: Path, name: str, table: TextTable) -> dict[str, Any]:
-    if isinstance(table, WordVectors):
-        _write_safetensors(folder / f"{name}.safetensors", {"vectors": table.vectors})
-        (folder / f"{name}.words.txt").write_text("\n".join(table.words), encoding="utf-8", newline="")
-        return {"kind": "word_vectors", "name": name, "oov": table.oov}
-    if isinstance(table, FastTextVectors):
-        if table.mapping is not None:
-            _write_safetensors(folder / f"{name}.safetensors", {"mapping": table.mapping})
-        return {
-            "kind": "fasttext",
-            "name": name,
-            "path": str(table.path.resolve()),
-            "fingerprint": fingerprint(table.path),
-            "mapped": table.mapping is not None,
-        }
-    if isinstance(table, ContextualEmbedding):
-        return _save_contextual(folder, name, table)
-    registered = text_embeddings.name_of(type(table))
-    if registered is None:
-        raise InputError(
-            f"{type(table).__name__}: cannot be saved, its class has no name; {text_embeddings.how} gives it one"
-        )
-    if isinstance(table, nn.Module) and table.state_dict():
-        _write_safetensors(folder / f"{name}.safetensors", table.state_dict())
-    return {**table.config(), "kind": registered}  # type: ignore[union-attr]  # registered ones have it
-
-
-def _save_contextual(folder: Path, name: str, table: ContextualEmbedding) -> dict[str, Any]:
-    """Copies an encoder, unless the hub keeps it under a commit, where it stays what it is."""
-    on_hub = table.model is not None and table.revision is not None
-    if not on_hub:
-        save_encoder(table, folder / name)
-    return {
-        "kind": "contextual",
-        "name": None if on_hub else name,
-        **table.config(),
-        "weights": hash_weights(table),
-    }
-
-
-def _load_text(folder: Path, config: Mapping[str, Any]) -> TextEmbedder:
-    identifier = config["identifier"] and LanguageIdentifier(
-        own_file(folder, f"{TEXT_FOLDER}/{Path(config['identifier']).name}")
-    )
-    tables = {
-        language: _load_table(folder, str(i), table) for i, (language, table) in enumerate(config["tables"].items())
-    }
-    return TextEmbedder(tables, identifier)
-
-
-def _load_table(folder: Path, number: str, config: Mapping[str, Any]) -> TextTable:
-    if config["kind"] == "contextual":
-        return _load_contextual(folder, config)
-    if config["kind"] not in ("word_vectors", "fasttext"):
-        return _load_registered(folder, number, config)
-    name = Path(config["name"]).name  # whatever it says, it is in this folder
-    stored = own_file(folder, f"{TEXT_FOLDER}/{name}.safetensors")
-    if config["kind"] == "word_vectors":
-        words_path = own_file(folder, f"{TEXT_FOLDER}/{name}.words.txt")
-        try:
-            words = words_path.read_bytes().decode("utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{words_path}: cannot be read ({error}); the model is incomplete or damaged") from error
-        vectors = _read_safetensors(stored).get("vectors")
-        if vectors is None or len(words) != len(vectors):
-            raise InputError(
-                f"{words_path}: holds {len(words)} words, expected as many as {stored} has vectors, "
-                f"{0 if vectors is None else len(vectors)}; the model is damaged"
-            )
-        return WordVectors(words, vectors, config["oov"])
-    if config["path"].startswith(("//", "\\\\")):
-        raise InputError(f"{folder}: refers to a fastText model on another machine, {config['path']}; not looked for")
-    path = Path(config["path"])
-    if not path.is_file() or fingerprint(path) != config["fingerprint"]:
-        raise InputError(
-            f"{folder}: needs the fastText model {path}, which is "
-            f"{'another file' if path.is_file() else 'missing'} (it is too large to be saved along); "
-            "put it back there, or pass PathosNet.from_pretrained(…, text=…)"
-        )
-    return FastTextVectors(path, _read_safetensors(stored)["mapping"] if config["mapped"] else None)
-
-
-def _load_contextual(folder: Path, config: Mapping[str, Any]) -> ContextualEmbedding:
-    layer, model = int(config["layer"]), config["model"]
-    if config["name"] is not None:
-        path = folder / TEXT_FOLDER / Path(config["name"]).name
-        for file in path.glob("*"):
-            own_file(folder, f"{TEXT_FOLDER}/{path.name}/{file.name}")
-        table = open_encoder(path, layer, str(path), model, config["revision"])
-    else:
-        table = load_from_hub(model, config["revision"], layer)
-    if hash_weights(table) != config["weights"]:
-        raise InputError(
-            f"{folder}: needs the encoder that it was trained with, {table.source} has other weights; "
-            "put it back, or pass PathosNet.from_pretrained(…, text=…)"
-        )
-    return table
-
-
-def _load_registered(folder: Path, number: str, config: Mapping[str, Any]) -> TextTable:
-    _check_known(folder / CONFIG_FILE, text_embeddings, [config["kind"]])
-    options = {key: value for key, value in config.items() if key != "kind"}
-    table = text_embeddings.find(config["kind"])(**options)
-    if table.config() != options:
-        raise ValueError(f"{config['kind']} of {table.config()}, got {options}")
-    if isinstance(table, nn.Module) and table.state_dict():
-        path = own_file(folder, f"{TEXT_FOLDER}/{number}.safetensors")
-        state = _read_safetensors(path)
-        _check_state(path, table.state_dict(), state)
-        table.load_state_dict(state)
-        table.eval()
-    return table

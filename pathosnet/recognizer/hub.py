@@ -1,24 +1,13 @@
 """Models on a hub (huggingface.co, or another one at ``HF_ENDPOINT``): finding, fetching, what can go wrong."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from typing import Any
 
 from pathosnet.errors import InputError
+from pathosnet.files import to_path
 
 MODEL_FILES = (
     *("config.json", "model.safetensors", "README.md", "run.json", "metrics.json"),
@@ -32,6 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 def find_model(
     name: str,
+    *,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     token: str | bool | None = None,
@@ -54,9 +44,11 @@ def find_model(
     Raises:
         InputError: the model cannot be had; says why and what to do.
     """
-    folder = Path(name).expanduser()
+    folder = to_path(name)
     if folder.exists() or not _ID.fullmatch(name):
         return folder
+    from huggingface_hub import snapshot_download  # a folder needs none of it
+
     with hub_errors(name, revision):
         return Path(
             snapshot_download(
@@ -72,9 +64,49 @@ def find_model(
         )
 
 
+def upload_folder(
+    folder: str | Path, repo_id: str, private: bool | None = None, *, token: str | None = None, **options: Any
+) -> str:
+    """Uploads a folder, to a repository that is made if it is not there.
+
+    Args:
+        folder: all its files are uploaded.
+        repo_id: ``user/name``.
+        private: whether a new repository is hidden from others.
+        token: of the account.
+        **options: ``commit_message``, ``revision``, ``create_pr``.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        InputError: the hub cannot be reached, or does not let you.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token, library_name="pathosnet")
+    with hub_errors(repo_id):
+        name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        if options.get("revision") and not options.get("create_pr"):
+            api.create_branch(name, branch=options["revision"], exist_ok=True)
+        return str(api.upload_folder(repo_id=name, folder_path=folder, **options))
+
+
 @contextmanager
 def hub_errors(name: str, revision: str | None = None) -> Iterator[None]:
     """Turns what a hub or the way to it does wrong into one line for a person."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     no_folder = f"{name}: is no folder here, and as a model of {constants.ENDPOINT}"
     try:
         yield
@@ -87,7 +119,7 @@ def hub_errors(name: str, revision: str | None = None) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise InputError(f"{name}: has no revision {revision!r} at {constants.ENDPOINT}; take another") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        why = "the network is switched off" if _is_offline() else _reason(error)
+        why = "the network is switched off" if constants.HF_HUB_OFFLINE else _reason(error)
         raise InputError(
             f"{no_folder} it is not in the cache ({why}); fetch it once while online: hf download {name}"
         ) from error
@@ -101,10 +133,6 @@ def hub_errors(name: str, revision: str | None = None) -> Iterator[None]:
         raise InputError(
             f"{name}: {constants.ENDPOINT} cannot be reached, or the cache not written: {_reason(error)}"
         ) from error
-
-
-def _is_offline() -> bool:
-    return constants.HF_HUB_OFFLINE or bool(os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"))
 
 
 def _reason(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Everything that knows Lightning: modules, data, and the paper's stages."""
 
-from pathosnet.training.data import Batch, EmotionDataModule, FeatureTable
-from pathosnet.training.fitting import StageResult, StageTrainer
+from pathosnet.features.table import FeatureTable
+from pathosnet.training.data import Batch, EmotionDataModule, Positions
 from pathosnet.training.modules import (
     AudioModule,
     ClassifierModule,
@@ -10,7 +10,9 @@ from pathosnet.training.modules import (
     NetworkModule,
     TextModule,
 )
-from pathosnet.training.stages import TrainedNetwork, train_stages
+from pathosnet.training.optimization import Optimization
+from pathosnet.training.stages import StageSettings, TrainedNetwork, train_stages
+from pathosnet.training.trainer import Fitting, Hardware, Logging, StageResult, StageTrainer
 
 __all__ = [
     "AudioModule",
@@ -20,8 +22,14 @@ __all__ = [
     "EmotionModule",
     "EnsembleModule",
     "FeatureTable",
+    "Fitting",
+    "Hardware",
+    "Logging",
     "NetworkModule",
+    "Optimization",
+    "Positions",
     "StageResult",
+    "StageSettings",
     "StageTrainer",
     "TextModule",
     "TrainedNetwork",

@@ -1,10 +1,14 @@
-"""What a stage does beside the training: keeps its best weights, can be continued, shows its progress."""
+"""Callbacks of a training stage: best weights, continuation after an interruption, progress."""
 
 import hashlib
 import math
 import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +18,32 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from tqdm import tqdm
 
-METRICS = {
-    "loss": ("val_loss", "min"),
-    "accuracy": ("val_accuracy", "max"),
-    "uar": ("val_uar", "max"),
-    "ccc": ("val_ccc", "max"),
-}
-"""Early-stopping metric → its name in the logs, and which way is better."""
-HISTORY = ("train_loss", *(name for name, _ in METRICS.values()))
-"""Metrics that are kept of every epoch, as far as a module logs them."""
+from pathosnet.targets import ClassTarget, DimensionTarget
+
+METRICS = {"loss": "min", **ClassTarget.metrics, **DimensionTarget.metrics}
+"""Early-stopping metric → which way is better; logged with ``val_`` before it."""
+HISTORY = ("train_loss", *(f"val_{name}" for name in METRICS))
+"""Figures that are kept of every epoch, as far as a module logs them."""
 
 
 class BestWeights(Callback):
-    """Keeps every epoch's metrics, and the weights of the best epoch in memory.
+    """Keeps every epoch's figures, and the weights of the best epoch in memory.
 
     Args:
-        metric: a key of METRICS.
+        metric: a key of METRICS; None takes the last epoch for the best, where nothing is validated.
     """
 
-    def __init__(self, metric: str) -> None:
-        self.metric, mode = METRICS[metric]
-        self.sign = 1 if mode == "min" else -1
+    def __init__(self, metric: str | None) -> None:
+        self.metric = "train_loss" if metric is None else f"val_{metric}"
+        self.by_validation = metric is not None
+        self.sign = 1 if metric is None or METRICS[metric] == "min" else -1
         self.history: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         """Counted from 0, the first of equals; None as long as the loss was never finite."""
         self.weights: dict[str, Tensor] = {}
+        self.learning_rate = 0.0
+        """State at the beginning of the last epoch."""
+        self.validated = False
 
     def restore(self, module: pl.LightningModule) -> None:
         """Gives a module the best epoch's weights."""
@@ -46,28 +51,76 @@ class BestWeights(Callback):
         state.update(self.weights)
         module.load_state_dict(state)
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validated = False
+        self.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validated = True
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.by_validation and not self.validated:
+            return  # an epoch that was cut short has figures of the one before
         logged = trainer.callback_metrics
         self.history.append({name: float(logged[name]) for name in HISTORY if name in logged})
-        now = self.history[-1]
-        if not math.isfinite(now["val_loss"]):
+        if not self._is_best(self.history[-1]):
             return
-        if self.best_epoch is not None:
-            best = self.history[self.best_epoch]
-            if self.sign * now[self.metric] >= self.sign * best[self.metric]:
-                return
         self.best_epoch = len(self.history) - 1
         frozen = {name for name, parameter in pl_module.named_parameters() if not parameter.requires_grad}
         self.weights = {
             name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items() if name not in frozen
         }
 
+    def _is_best(self, now: dict[str, float]) -> bool:
+        if not math.isfinite(now["val_loss" if self.by_validation else "train_loss"]):
+            return False
+        if self.best_epoch is None or not self.by_validation:
+            return True
+        return self.sign * now[self.metric] < self.sign * self.history[self.best_epoch][self.metric]
+
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history, "best_epoch": self.best_epoch, "weights": self.weights}
+        kept = ("history", "best_epoch", "weights", "learning_rate")
+        return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history, self.best_epoch = list(state_dict["history"]), state_dict["best_epoch"]
-        self.weights = dict(state_dict["weights"])
+        self.history, self.weights = list(state_dict["history"]), dict(state_dict["weights"])
+        self.best_epoch, self.learning_rate = state_dict["best_epoch"], state_dict["learning_rate"]
+
+
+class Interruption(Callback):
+    """Ctrl-C ends a stage with its best weights so far; a second one, or one in the first epoch, ends the program.
+
+    Args:
+        stage: its name.
+        best: of the same stage.
+    """
+
+    def __init__(self, stage: str, best: BestWeights) -> None:
+        self.stage = stage
+        self.best = best
+        self.asked = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes Ctrl-C over; not in another thread than the main one, which never sees it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.asked or self.best.best_epoch is None:
+            raise KeyboardInterrupt
+        self.asked = True
+        print(f"{self.stage}: stops now with its best epoch so far; Ctrl-C again ends the program", file=sys.stderr)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self.asked:
+            trainer.should_stop = True
 
 
 class EpochSeed(Callback):
@@ -124,34 +177,44 @@ class Checkpoint(Callback):
 
 
 class StageProgress(Callback):
-    """One bar a stage, over its epochs; where no terminal shows it, a line when the stage has ended."""
+    """Shows a stage: a bar over its epochs, or a line an epoch where there is no terminal; in the end what was kept.
 
-    def __init__(self, stage: str) -> None:
+    Args:
+        stage: its name.
+        best: of the same stage; it comes before this among the callbacks.
+    """
+
+    def __init__(self, stage: str, best: BestWeights) -> None:
         self.stage = stage
+        self.best = best
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.bar = tqdm(
-            total=trainer.max_epochs,
-            initial=trainer.current_epoch,
-            desc=self.stage,
-            unit="epoch",
-            leave=False,
-            disable=None if trainer.is_global_zero else True,
-        )
-        self.last = ""
+        off = None if trainer.is_global_zero else True  # None: where there is no terminal
+        done = trainer.current_epoch
+        self.bar = tqdm(total=trainer.max_epochs, initial=done, desc=self.stage, unit="epoch", leave=False, disable=off)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = trainer.callback_metrics
-        shown = ("val_loss", "val_uar", "val_ccc")
-        self.last = ", ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
-        self.bar.set_postfix_str(self.last, refresh=False)
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.best.history:
+            return
+        shown = _show(self.best.history[-1])
+        self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update()
+        if self.bar.disable and trainer.is_global_zero:
+            print(f"{self.stage}: epoch {len(self.best.history)} of {trainer.max_epochs}, {shown}", file=sys.stderr)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.bar.close()
-        if trainer.is_global_zero:
-            print(f"{self.stage}: {trainer.current_epoch} epochs, last {self.last}", file=sys.stderr)
+        epochs, kept = len(self.best.history), self.best.best_epoch
+        if trainer.is_global_zero and kept is not None:
+            figures = _show(self.best.history[kept])
+            print(f"{self.stage}: {epochs} epochs, kept epoch {kept + 1} ({figures})", file=sys.stderr)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if hasattr(self, "bar"):
             self.bar.close()
+
+
+def _show(figures: dict[str, float]) -> str:
+    names = ("val_loss", "val_uar", "val_ccc") if "val_loss" in figures else ("train_loss",)
+    shown = [name for name in names if name in figures]
+    return ", ".join(f"{name} {figures[name]:.3f}" for name in shown)

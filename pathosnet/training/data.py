@@ -1,114 +1,69 @@
 """Feature sequences as datasets and padded batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from pathosnet.errors import InputError
-from pathosnet.models import Inputs
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """The feature sequences of some utterances, and their labels.
-
-    Args:
-        sequences: input name → one ``(time, …)`` tensor an utterance; a sequence may be empty.
-        targets: label numbers, ``(utterances,)`` int64; or numbers to estimate, ``(utterances, dimensions)`` float32.
-        copies: the same utterances from changed recordings, for training.
-    """
-
-    sequences: Mapping[str, Sequence[Tensor]]
-    targets: Tensor
-    copies: tuple["FeatureTable", ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def versions(self) -> tuple["FeatureTable", ...]:
-        """The utterances as they are, then the copies."""
-        return (self, *self.copies)
-
-    def subset(self, positions: Sequence[int]) -> "FeatureTable":
-        """Takes the utterances at the positions."""
-        chosen = {name: [sequence[i] for i in positions] for name, sequence in self.sequences.items()}
-        copies = tuple(copy.subset(positions) for copy in self.copies)
-        return FeatureTable(chosen, self.targets[list(positions)], copies)
-
-    def with_sequences(self, **sequences: Sequence[Tensor]) -> "FeatureTable":
-        """Adds or replaces sequences; without the copies."""
-        return FeatureTable({**self.sequences, **sequences}, self.targets)
-
-    def with_versions(self, name: str, versions: Sequence[Sequence[Tensor]]) -> "FeatureTable":
-        """Adds or replaces the sequences of one input, in every version."""
-        changed = [
-            FeatureTable({**table.sequences, name: sequences}, self.targets)
-            for table, sequences in zip(self.versions, versions, strict=True)
-        ]
-        return FeatureTable(changed[0].sequences, self.targets, tuple(changed[1:]))
-
-    def with_targets(self, targets: Tensor) -> "FeatureTable":
-        """Replaces the targets, in every version."""
-        return replace(self, targets=targets, copies=tuple(copy.with_targets(targets) for copy in self.copies))
-
-    def only(self, *names: str) -> "FeatureTable":
-        """Keeps some of the inputs."""
-        chosen = {name: self.sequences[name] for name in names}
-        return FeatureTable(chosen, self.targets, tuple(copy.only(*names) for copy in self.copies))
+from pathosnet.features.profile import adapt_table, subtract
+from pathosnet.features.table import FeatureTable
+from pathosnet.models import Inputs, pad_batch
+from pathosnet.training.adaptation import ProfileDraws
 
 
 class Batch(NamedTuple):
-    """Padded inputs and their targets, ``(batch,)`` or ``(batch, dimensions)``."""
+    """Padded inputs, their targets ``(batch,)`` or ``(batch, dimensions)``, and perhaps shares ``(batch, classes)``."""
 
     inputs: Inputs
     targets: Tensor
+    shares: Tensor | None = None
+
+    @property
+    def learned(self) -> Tensor:
+        """Reference of the loss; see FeatureTable."""
+        return self.targets if self.shares is None else self.shares
 
 
-def pad_batch(sequences: Mapping[str, Sequence[Tensor]]) -> Inputs:
-    """Pads sequences to the longest of each name.
+class FeatureDataset(Dataset[tuple[Any, ...]]):
+    """A table's utterances one by one; beyond its length, those of its copies.
+
+    An item is input name → ``(time, …)``, the target, and the shares of classes if the table has some.
 
     Args:
-        sequences: name → one ``(time, …)`` tensor an utterance; some may be empty.
-
-    Returns:
-        Features ``(batch, time, …)`` and masks ``(batch, time)``.
+        table: of the utterances.
+        profiles: draws what is subtracted from each; None for nothing.
     """
-    features, masks = {}, {}
-    for name, unpadded in sequences.items():
-        lengths = torch.tensor([len(value) for value in unpadded])
-        features[name] = pad_sequence(list(unpadded), batch_first=True)
-        masks[name] = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-    return Inputs(features, masks)
 
+    epoch = 0
+    """The sampler sets it: what is drawn depends on it."""
 
-class FeatureDataset(Dataset[tuple[dict[str, Tensor], Tensor]]):
-    """A table's utterances one by one; beyond its length, those of its copies."""
-
-    def __init__(self, table: FeatureTable) -> None:
+    def __init__(self, table: FeatureTable, profiles: ProfileDraws | None = None) -> None:
         self.table = table
+        self.profiles = profiles
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         version, i = divmod(index, len(self.table))
         table = self.table.versions[version]
-        return {name: values[i] for name, values in table.sequences.items()}, table.targets[i]
+        sequences = {name: values[i] for name, values in table.sequences.items()}
+        if self.profiles is not None:
+            sequences = subtract(sequences, self.profiles.draw(i, self.epoch))
+        shares = () if self.table.shares is None else (self.table.shares[i],)
+        return sequences, table.targets[i], *shares
 
 
-def collate(items: Sequence[tuple[Mapping[str, Tensor], Tensor]]) -> Batch:
+def collate(items: Sequence[tuple[Any, ...]]) -> Batch:
     """Makes a batch of a dataset's items."""
-    names = items[0][0].keys()
-    inputs = pad_batch({name: [sequences[name] for sequences, _ in items] for name in names})
-    return Batch(inputs, torch.stack([target for _, target in items]))
+    sequences, *further = zip(*items, strict=True)
+    inputs = pad_batch({name: [of_one[name] for of_one in sequences] for name in sequences[0]})
+    return Batch(inputs, *(torch.stack(column) for column in further))
 
 
 class EpochShuffle(DistributedSampler[int]):
@@ -131,16 +86,19 @@ class EpochShuffle(DistributedSampler[int]):
         dataset: FeatureDataset,
         num_replicas: int = 1,
         rank: int = 0,
+        *,
         seed: int = 0,
         epoch: int = 0,
         balanced: bool = False,
     ) -> None:
         super().__init__(dataset, num_replicas, rank, seed=seed)
         self.epoch = epoch
+        self.features = dataset
         self.table = dataset.table
         self.balanced = balanced
 
     def __iter__(self) -> Iterator[int]:
+        self.features.epoch = self.epoch
         generator = np.random.default_rng((self.seed, self.epoch))
         drawn = self._balanced(generator) if self.balanced else generator.permutation(len(self.table))
         if self.table.copies:
@@ -148,7 +106,10 @@ class EpochShuffle(DistributedSampler[int]):
         return iter(np.resize(drawn, self.total_size)[self.rank :: self.num_replicas].tolist())
 
     def _balanced(self, generator: np.random.Generator) -> np.ndarray:
-        """Draws as many utterances as there are: a rare class' several times, of a frequent one not all."""
+        """Draws as many utterances as there are: a rare class' several times, of a frequent one not all.
+
+        An utterance belongs to the class of its label, whatever shares of classes it has.
+        """
         targets = np.asarray(self.table.targets)
         classes = generator.permutation(np.unique(targets))
         shares = np.bincount(np.arange(len(targets)) % len(classes))
@@ -179,62 +140,107 @@ class EachOnce(DistributedSampler[int]):
         return len(self.positions)
 
 
+class Parts(Protocol):
+    """Which utterances of a table train and which validate, by position; ``pathosnet.corpora.Split`` is one."""
+
+    @property
+    def train(self) -> Sequence[int]:
+        """Positions of the training part."""
+
+    @property
+    def validation(self) -> Sequence[int]:
+        """Positions of the validation part."""
+
+
+class Positions(NamedTuple):
+    """Parts of a table."""
+
+    train: Sequence[int]
+    validation: Sequence[int]
+
+
 class EmotionDataModule(pl.LightningDataModule):
-    """Training, validation and test loaders over tables of features.
+    """Loaders over tables of features; a table that is None has none.
 
     Args:
         train: shuffled at every epoch.
         validation: in order.
-        test: in order; None if there is none.
+        test: in order.
+        predict: in order; what is predicted is the test table if None.
         batch_size: utterances in a batch.
         seed: of the order of training.
         first_epoch: where training begins, if it is continued.
         balanced: draw every class equally often while training.
+        centers: what profiles are shrunk towards, acoustic feature → ``(features,)``, for tables with ``groups``.
+            While training each utterance is adapted to a few recordings of its group, drawn anew in every epoch, so
+            that one network serves any number of them; the other parts are adapted to all recordings of the group.
     """
 
     def __init__(
         self,
-        train: FeatureTable,
-        validation: FeatureTable,
+        train: FeatureTable | None = None,
+        validation: FeatureTable | None = None,
         test: FeatureTable | None = None,
+        *,
+        predict: FeatureTable | None = None,
         batch_size: int = 32,
         seed: int = 0,
         first_epoch: int = 0,
         balanced: bool = False,
+        centers: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.seed = seed
+        self.centers = dict(centers or {})
         self.balanced = balanced
         self.first_epoch = first_epoch
-        self.tables = {"train": train, "validation": validation, "test": test}
+        self.tables = {"train": train, "validation": validation, "test": test, "predict": predict or test}
         self.batch_size = batch_size
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Returns shuffled batches."""
-        return self._loader("train", shuffle=True)
+        dataset = self._dataset("train")
+        return self._loader(
+            dataset,
+            EpochShuffle(dataset, *self._processes(), seed=self.seed, epoch=self.first_epoch, balanced=self.balanced),
+        )
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Returns batches in order."""
-        return self._loader("validation")
+        return self._in_order("validation")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Returns batches in order."""
-        return self._loader("test")
+        return self._in_order("test")
 
-    def _loader(self, part: str, shuffle: bool = False) -> DataLoader[Any]:
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Returns batches in order."""
+        return self._in_order("predict")
+
+    def _in_order(self, part: str) -> DataLoader[Any]:
+        dataset = self._dataset(part)
+        return self._loader(dataset, EachOnce(dataset, *self._processes()))
+
+    def _dataset(self, part: str) -> FeatureDataset:
         table = self.tables[part]
         if table is None:
             raise ValueError(f"expected a table for the {part} part, got None")
-        dataset = FeatureDataset(table)
-        processes, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        processes, _ = self._processes()
         if len(table) < processes:
             raise InputError(
                 f"the {part} part has {len(table)} utterances, fewer than the {processes} processes; use less"
             )
-        sampler = (
-            EpochShuffle(dataset, processes, rank, self.seed, self.first_epoch, self.balanced)
-            if shuffle
-            else EachOnce(dataset, processes, rank)
-        )
-        # The features are in memory already: worker processes would only copy them.
-        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=collate)
+        if not self.centers:
+            return FeatureDataset(table)
+        if part == "train":
+            return FeatureDataset(table, ProfileDraws(table, self.centers, self.seed) if table.groups else None)
+        return FeatureDataset(adapt_table(table, self.centers))
+
+    def _processes(self) -> tuple[int, int]:
+        """Returns how many processes there are, and which this one is."""
+        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    def _loader(self, dataset: FeatureDataset, sampler: DistributedSampler[int]) -> DataLoader[Any]:
+        # The features are in memory already: worker processes would only copy them. All by keyword: Lightning makes
+        # loaders again for predicting.
+        return DataLoader(dataset, batch_size=self.batch_size, sampler=sampler, collate_fn=collate)

@@ -1,8 +1,7 @@
 """LightningModules: the text branch alone, the audio branch alone, one network, the ensemble."""
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,141 +9,65 @@ import torch
 from torch import Tensor, nn
 
 from pathosnet.backbones import Unlockable
-from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, with_zero_rows
+from pathosnet.features.acoustic.log_mel import NUM_BANDS
+from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, network_from_config
 from pathosnet.models.ensemble import TEMPERATURE
+from pathosnet.targets import Target, make_target, target_from_config
 from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
 from pathosnet.training.data import Batch
-from pathosnet.training.objectives import Concordance, CrossEntropy
+from pathosnet.training.objectives import Objective
+from pathosnet.training.optimization import Optimization, make_optimizer, make_scheduler
 
 LOG_MEL = "logmel"
-MASKED_BANDS = 12
 JOINED = "joined"
 """Input of a classifier whose branches stay as they are: their features, computed once."""
-RMSPROP_RHO = 0.9
-RMSPROP_EPSILON = 1e-7  # Keras'
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """How a module learns. The defaults are the paper's (section 6), whose printed sign of the decay is a misprint."""
-
-    learning_rate: float = 1e-3
-    decay: float = 0.1
-    min_learning_rate: float = 1e-5
-    class_weights: Sequence[float] | None = None
-    label_smoothing: float = 0.0
-    modality_dropout: float = 0.0
-    augmentation: Collection[str] = ()
-    dimensional: bool = False
-    """Whether numbers are estimated, by concordance, instead of classes told apart."""
-
-    @property
-    def changes_inputs(self) -> bool:
-        """Whether a batch is not the same in every epoch."""
-        return self.modality_dropout > 0 or "masks" in self.augmentation or "words" in self.augmentation
-
-    def rate_of(self, epoch: int) -> float:
-        """Returns l(e) = max(l0 · exp(−decay · e), minimum).
-
-        >>> [round(Optimisation().rate_of(e), 6) for e in (0, 10, 45)]
-        [0.001, 0.000368, 1.1e-05]
-        """
-        return max(self.learning_rate * math.exp(-self.decay * epoch), self.min_learning_rate)
+Config = Mapping[str, Any]
+"""Result of a ``config()``, which a checkpoint holds in the place of an object."""
 
 
 class EmotionModule(pl.LightningModule):
-    """Trains a network with RMSprop.
+    """Trains a network; the base of the modules below.
 
-    Classes are learnt by cross-entropy; it logs ``val_loss``, ``val_accuracy`` and ``val_uar``. Numbers are learnt by
-    concordance; it logs ``val_loss`` and ``val_ccc``.
+    It logs ``train_loss``, ``val_loss`` and the target's figures: ``val_accuracy`` and ``val_uar`` of classes,
+    ``val_ccc`` of dimensions; in testing the same with ``test_``. ``load_from_checkpoint`` makes the module again from
+    a checkpoint alone, which holds nothing but tensors and plain values.
 
     Args:
         model: branches under a classifier.
-        optimisation: learning rates, weights and augmentation.
-    """
-
-    def __init__(self, model: Classified, optimisation: Optimisation | None = None) -> None:
-        super().__init__()
-        self.model = model
-        self.optimisation = optimisation or Optimisation()
-        self.objective = _make_objective(self.optimisation, model.num_classes)
-
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Returns logits ``(batch, classes)``, or numbers ``(batch, dimensions)``."""
-        return self.model.classify(inputs)
-
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Returns the loss of a batch."""
-        inputs = self._augmented(batch.inputs)
-        if self.optimisation.modality_dropout > 0:
-            inputs = drop_modality(inputs, self.optimisation.modality_dropout)
-        loss: Tensor = self.objective(self(inputs), batch.targets)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets), sync_dist=True)
-        return loss
-
-    def _augmented(self, inputs: Inputs) -> Inputs:
-        features = dict(inputs.features)
-        for name, frames in inputs.features.items():
-            if name == TEXT:
-                if "words" in self.optimisation.augmentation:
-                    features[name] = hide_words(frames)
-            elif "masks" in self.optimisation.augmentation and frames.ndim == 3:  # not what an unlocked layer reads
-                bands = MASKED_BANDS if name == LOG_MEL else 0
-                features[name] = mask_features(frames, inputs.masks[name], max_bands=bands)
-        return Inputs(features, inputs.masks)
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Adds a batch to the validation metrics."""
-        self.objective.update(self(batch.inputs), batch.targets)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the validation metrics."""
-        # They are the same in every process already.
-        self.log_dict(self.objective.compute(), prog_bar=True, sync_dist=True)
-
-    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Returns probabilities ``(batch, classes)``, or numbers ``(batch, dimensions)``."""
-        return self.objective.outputs(self(batch.inputs))
-
-    def configure_optimizers(self) -> Any:
-        """Returns RMSprop with the paper's schedule."""
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        rate = self.optimisation.learning_rate
-        optimizer = torch.optim.RMSprop(trained, lr=rate, alpha=RMSPROP_RHO, eps=RMSPROP_EPSILON)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: self.optimisation.rate_of(e) / rate)
-        return [optimizer], [scheduler]
-
-
-def _make_objective(optimisation: Optimisation, num_outputs: int) -> CrossEntropy | Concordance:
-    if optimisation.dimensional:
-        return Concordance()
-    return CrossEntropy(num_outputs, optimisation.class_weights, optimisation.label_smoothing)
-
-
-class NetworkModule(EmotionModule):
-    """One network: an audio branch and a text branch under one classifier (the paper's step 1); or an ensemble.
-
-    Args:
-        network: to be trained, all of it.
-        optimisation: see Optimisation.
-        unlocked: acoustic feature → its backbone, for step 2: the inputs of that name are then what the backbone's
-            unlocked layer reads, ``(batch, time, channels, …)``, and that layer is trained along.
+        target: what the outputs stand for; their number, of classes that have no names.
+        optimization: optimizer, learning rates, weights and augmentation.
+        unlocked: acoustic feature → its backbone, for the paper's step 2: the inputs of that name are then what the
+            backbone's unlocked layer reads, ``(batch, time, channels, …)``, and that layer is trained along.
+            ``load_from_checkpoint`` needs such backbones again, whatever weights they have.
+        hyperparameters: further arguments of the module, as JSON values.
     """
 
     def __init__(
         self,
-        network: Classified,
-        optimisation: Optimisation | None = None,
+        model: Classified,
+        target: Target | Config | int | None = None,
+        optimization: Optimization | Config | None = None,
+        *,
         unlocked: Mapping[str, Unlockable] | None = None,
+        hyperparameters: Config | None = None,
     ) -> None:
-        super().__init__(network, optimisation)
+        super().__init__()
+        self.model = model
+        self.target = _as_target(target, model.num_classes)
+        if isinstance(optimization, Mapping):
+            optimization = Optimization(**optimization)
+        self.optimization = optimization or Optimization()
+        self.objective = Objective(self.target, self.optimization.class_weights, self.optimization.label_smoothing)
         self.unlocked = nn.ModuleDict(unlocked or {})  # type: ignore[arg-type]  # modules as well
-        self.unlocked.eval().requires_grad_(False)
+        self.unlocked.requires_grad_(False)
+        self.unlocked.train(not self.unlocked)  # an empty container in evaluation mode makes Lightning warn
         for backbone in (unlocked or {}).values():
             backbone.unlocked_layer.requires_grad_(True)
+        common = {"target": self.target.config(), "optimization": self.optimization.config()}
+        self.save_hyperparameters({**common, **(hyperparameters or {})}, logger=False)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Returns logits, ``(batch, classes)``."""
+        """Returns the outputs of the classifier ``(batch, labels)``: logits, or estimates."""
         features = dict(inputs.features)
         for name, backbone in self.unlocked.items():
             mask = inputs.masks[name]
@@ -154,73 +77,190 @@ class NetworkModule(EmotionModule):
             features[name] = padded
         return self.model.classify(Inputs(features, inputs.masks))
 
-    def train(self, mode: bool = True) -> "NetworkModule":
+    def train(self, mode: bool = True) -> "EmotionModule":
         """Sets the network's mode; a backbone stays in evaluation mode."""
         super().train(mode)
-        self.unlocked.eval()
+        self.unlocked.train(mode and not self.unlocked)
         return self
 
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Returns the loss of a batch."""
+        inputs = self._augmented(batch.inputs)
+        if self.optimization.modality_dropout > 0:
+            inputs = drop_modality(inputs, self.optimization.modality_dropout)
+        loss: Tensor = self.objective(self(inputs), batch.learned)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets), sync_dist=True)
+        return loss
 
-class TextModule(NetworkModule):
-    """The text branch alone.
+    def _augmented(self, inputs: Inputs) -> Inputs:
+        features = dict(inputs.features)
+        for name, frames in inputs.features.items():
+            if name == TEXT:
+                if "words" in self.optimization.augmentation:
+                    features[name] = hide_words(frames)
+            elif "masks" in self.optimization.augmentation and frames.ndim == 3:  # not what an unlocked layer reads
+                bands = {"num_bands": NUM_BANDS} if name == LOG_MEL else {"max_bands": 0}
+                features[name] = mask_features(frames, inputs.masks[name], **bands)
+        return Inputs(features, inputs.masks)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Adds a batch to the figures of the validation part."""
+        self.objective.update(self(batch.inputs), batch.targets, batch.learned)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the figures of the validation part."""
+        self._log_figures("val")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Adds a batch to the figures of the test part."""
+        self.objective.update(self(batch.inputs), batch.targets, batch.learned)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the figures of the test part."""
+        self._log_figures("test")
+
+    def _log_figures(self, part: str) -> None:
+        # They are the same in every process already.
+        self.log_dict(self.objective.compute(part), prog_bar=True, sync_dist=True)
+
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Returns probabilities or estimates, ``(batch, labels)``."""
+        return self.target.decode(self(batch.inputs))
+
+    def configure_optimizers(self) -> Any:
+        """Returns the optimizer of all that is trained, and the scheduler of its rate if there is one."""
+        trained = (parameter for parameter in self.parameters() if parameter.requires_grad)
+        optimizer = make_optimizer(trained, self.optimization)
+        epochs = (self.trainer.max_epochs if self._trainer is not None else None) or 1
+        steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1
+        scheduler = make_scheduler(optimizer, self.optimization, epochs=epochs, steps=steps)
+        return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def _as_target(target: Target | Config | int | None, num_outputs: int) -> Target:
+    if isinstance(target, Mapping):
+        target = target_from_config(target)
+    if isinstance(target, Target):
+        if len(target) != num_outputs:
+            raise ValueError(f"expected a target of {num_outputs} labels, as the network has, got {target.labels}")
+        return target
+    return make_target([f"class {i}" for i in range(num_outputs if target is None else target)])
+
+
+class NetworkModule(EmotionModule):
+    """One network: an audio branch and a text branch under one classifier (the paper's step 1); or an ensemble.
+
+    Args:
+        network: to be trained, all of it; or its ``config()``.
+        target: see EmotionModule.
+        optimization: see Optimization.
+        unlocked: see EmotionModule.
+    """
+
+    def __init__(
+        self,
+        network: Classified | Config,
+        target: Target | Config | int | None = None,
+        optimization: Optimization | Config | None = None,
+        *,
+        unlocked: Mapping[str, Unlockable] | None = None,
+    ) -> None:
+        network = network_from_config(network) if isinstance(network, Mapping) else network
+        own = {"network": network.config()}
+        super().__init__(network, target, optimization, unlocked=unlocked, hyperparameters=own)
+
+
+class TextModule(EmotionModule):
+    """The text branch alone, under a classifier.
 
     Args:
         text_dim: of the word vectors.
-        num_classes: of the classifier.
+        target: what is to be learned, or the number of classes.
+        optimization: see Optimization.
         branch: shape of the branch.
-        optimisation: see Optimisation.
     """
 
     def __init__(
         self,
         text_dim: int,
-        num_classes: int,
-        branch: BranchOptions | None = None,
-        optimisation: Optimisation | None = None,
+        target: Target | Config | int,
+        optimization: Optimization | Config | None = None,
+        *,
+        branch: BranchOptions | Config | None = None,
     ) -> None:
-        super().__init__(EmotionNetwork({TEXT: text_dim}, num_classes, options=branch), optimisation)
+        network, own = _single_branch(TEXT, text_dim, target, branch)
+        super().__init__(network, target, optimization, hyperparameters={"text_dim": text_dim, **own})
 
 
-class AudioModule(NetworkModule):
-    """The audio branch alone.
+class AudioModule(EmotionModule):
+    """The audio branch alone, under a classifier.
 
     Args:
         name: of the acoustic feature.
         feature_dim: of its frames.
-        num_classes: of the classifier.
+        target: what is to be learned, or the number of classes.
+        optimization: see Optimization.
         branch: shape of the branch.
-        optimisation: see Optimisation.
-        unlocked: see NetworkModule.
+        unlocked: see EmotionModule.
+        num_layers: of an encoder, side by side in a frame, of which the branch learns to read a mix; 1 for no such.
     """
 
     def __init__(
         self,
         name: str,
         feature_dim: int,
-        num_classes: int,
-        branch: BranchOptions | None = None,
-        optimisation: Optimisation | None = None,
+        target: Target | Config | int,
+        *,
+        optimization: Optimization | Config | None = None,
+        branch: BranchOptions | Config | None = None,
         unlocked: Mapping[str, Unlockable] | None = None,
+        num_layers: int = 1,
     ) -> None:
-        super().__init__(EmotionNetwork({name: feature_dim}, num_classes, options=branch), optimisation, unlocked)
+        network, own = _single_branch(name, feature_dim, target, branch, num_layers=num_layers)
+        own |= {"name": name, "feature_dim": feature_dim, "num_layers": num_layers}
+        super().__init__(network, target, optimization, unlocked=unlocked, hyperparameters=own)
+
+
+def _single_branch(
+    name: str, dim: int, target: Target | Config | int, branch: BranchOptions | Config | None, *, num_layers: int = 1
+) -> tuple[EmotionNetwork, dict[str, Any]]:
+    branch = BranchOptions(**branch) if isinstance(branch, Mapping) else branch or BranchOptions()
+    num_outputs = target if isinstance(target, int) else len(_labels(target))
+    layers = {name: num_layers} if num_layers > 1 else {}
+    return EmotionNetwork({name: dim}, num_outputs, options=branch, layers=layers), {"branch": asdict(branch)}
+
+
+def _labels(target: Target | Config) -> tuple[str, ...]:
+    return tuple(target.labels if isinstance(target, Target) else target["labels"])
 
 
 class ClassifierModule(EmotionModule):
     """The classifier alone, on top of branches that stay as they are.
 
     Args:
-        model: branches under a classifier.
-        optimisation: see Optimisation.
+        model: branches under a classifier; or its ``config()``.
+        target: see EmotionModule.
+        optimization: see Optimization.
+        hyperparameters: see EmotionModule.
     """
 
-    def __init__(self, model: Classified, optimisation: Optimisation | None = None) -> None:
-        super().__init__(model, optimisation)
+    def __init__(
+        self,
+        model: Classified | Config,
+        target: Target | Config | int | None = None,
+        optimization: Optimization | Config | None = None,
+        *,
+        hyperparameters: Config | None = None,
+    ) -> None:
+        model = network_from_config(model) if isinstance(model, Mapping) else model
+        own = {"model": model.config()} if hyperparameters is None else hyperparameters
+        super().__init__(model, target, optimization, hyperparameters=own)
         model.requires_grad_(False)
         model.classifier.requires_grad_(True)
         self.train()  # what is below begins in evaluation mode
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Returns logits, ``(batch, classes)``; also of what ``join_features`` computed."""
+        """Returns the outputs of the classifier ``(batch, labels)``; also of what ``join_features`` computed."""
         if JOINED not in inputs.features:
             return self.model.classify(inputs)
         logits: Tensor = self.model.classifier(inputs.features[JOINED][:, 0] / self.model.temperature)
@@ -229,7 +269,7 @@ class ClassifierModule(EmotionModule):
     @torch.no_grad()
     def join_features(self, batch: Batch) -> Tensor:
         """Computes what the classifier reads, ``(batch, 1, feature_dim)``; pass it on by the name ``JOINED``."""
-        return self.model.features(with_zero_rows(batch.inputs)).unsqueeze(1)
+        return self.model.features(batch.inputs).unsqueeze(1)
 
     def train(self, mode: bool = True) -> "ClassifierModule":
         """Sets the classifier's mode; what is below stays in evaluation mode."""
@@ -243,17 +283,25 @@ class EnsembleModule(ClassifierModule):
     """A new linear classifier on top of trained networks, which stay as they are (the paper's last step).
 
     Args:
-        networks: name → trained network; their own classifiers are dropped.
-        num_classes: of the new classifier.
+        networks: name → trained network, or its ``config()``; they are copied.
+        target: what is to be learned, or the number of classes.
+        optimization: see Optimization.
         temperature: divides the concatenated features.
-        optimisation: see Optimisation.
     """
 
     def __init__(
         self,
-        networks: Mapping[str, EmotionNetwork],
-        num_classes: int,
+        networks: Mapping[str, EmotionNetwork | Config],
+        target: Target | Config | int,
+        optimization: Optimization | Config | None = None,
+        *,
         temperature: float = TEMPERATURE,
-        optimisation: Optimisation | None = None,
     ) -> None:
-        super().__init__(Ensemble(networks, num_classes, temperature), optimisation)
+        made = {
+            name: EmotionNetwork.from_config(network) if isinstance(network, Mapping) else network
+            for name, network in networks.items()
+        }
+        num_outputs = target if isinstance(target, int) else len(_labels(target))
+        ensemble = Ensemble(made, num_outputs, temperature)
+        own = {"networks": {name: network.config() for name, network in made.items()}, "temperature": temperature}
+        super().__init__(ensemble, target, optimization, hyperparameters=own)

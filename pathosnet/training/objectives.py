@@ -1,128 +1,126 @@
-"""What a network is trained for, and how the validation part tells how far it has come."""
+"""Losses of the networks, and their figures on the validation part."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric, SumMetric
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-SMALLEST = 1e-8  # of what is divided by
+from pathosnet.errors import InputError
+from pathosnet.targets import Target
 
 
-class CrossEntropy(nn.Module):
-    """Classes: cross-entropy; validated by ``val_loss``, ``val_accuracy`` and ``val_uar``.
+class Objective(nn.Module):
+    """A target's loss, and its figures over a whole part, in whatever batches and processes it comes.
 
     Args:
-        num_classes: of the classifier.
-        class_weights: as many, or None.
-        label_smoothing: see PyTorch's.
+        target: classes or dimensions.
+        class_weights: one a class, or None.
+        label_smoothing: see PyTorch's cross-entropy.
     """
 
+    class_weights: Tensor | None
+
     def __init__(
-        self, num_classes: int, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
+        self, target: Target, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
     ) -> None:
         super().__init__()
         weights = None if class_weights is None else torch.tensor(class_weights)
-        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=label_smoothing)
-        # Sums over the whole validation part, in whatever batches and processes it comes.
-        self.loss_sum = SumMetric(nan_strategy="disable")  # a diverged loss shall show
-        self.weight_sum = SumMetric(nan_strategy="disable")
-        self.confusion = MulticlassConfusionMatrix(num_classes)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of logits ``(batch, classes)`` and label numbers ``(batch,)``."""
-        loss: Tensor = self.loss(logits, targets)
-        return loss
-
-    def outputs(self, logits: Tensor) -> Tensor:
-        """Returns probabilities, ``(batch, classes)``."""
-        return torch.softmax(logits.float(), dim=1)
-
-    def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Adds a batch of the validation part."""
-        weights = self.loss.weight
-        weight = len(targets) if weights is None else weights[targets].sum()
-        self.loss_sum.update(self.loss(logits, targets) * weight)
-        self.weight_sum.update(weight)
-        self.confusion.update(logits, targets)
-
-    def compute(self) -> dict[str, Tensor]:
-        """Returns the figures of the validation part, and forgets it."""
-        confusion = self.confusion.compute().float()
-        support = confusion.sum(dim=1)
-        occurs = support > 0
-        loss = self.loss_sum.compute() / self.weight_sum.compute()
-        undefined = 0.0 * loss  # not a number once the loss has diverged: such weights are never the best
-        for metric in (self.loss_sum, self.weight_sum, self.confusion):
-            metric.reset()
-        return {
-            "val_loss": loss,
-            "val_accuracy": confusion.trace() / confusion.sum() + undefined,
-            "val_uar": (confusion.diagonal()[occurs] / support[occurs]).mean() + undefined,
-        }
-
-
-class Concordance(nn.Module):
-    """Numbers: 1 − the mean concordance correlation of a batch; validated by ``val_loss`` and ``val_ccc``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # All of the validation part: its coefficient is not the mean of its batches'.
+        self.target = target
+        self.label_smoothing = label_smoothing
+        self.register_buffer("class_weights", weights, persistent=False)
         self.seen = _Seen()
 
-    def forward(self, estimates: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of estimates and targets, both ``(batch, dimensions)``; 1 of a single utterance."""
-        return 1.0 - concordance(estimates.float(), targets.float()).mean()
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Returns the loss of a network's outputs ``(batch, labels)``; targets see ``Target.loss``."""
+        return self.target.loss(
+            outputs, targets, class_weights=self.class_weights, label_smoothing=self.label_smoothing
+        )
 
-    def outputs(self, estimates: Tensor) -> Tensor:
-        """Returns the estimates, ``(batch, dimensions)``."""
-        return estimates.float()
+    def update(self, outputs: Tensor, targets: Tensor, learned: Tensor | None = None) -> None:
+        """Adds a batch of the part that is measured; ``learned`` is what the loss reads instead of the targets."""
+        self.seen.update(outputs, targets, targets if learned is None else learned)
 
-    def update(self, estimates: Tensor, targets: Tensor) -> None:
-        """Adds a batch of the validation part."""
-        self.seen.update(estimates, targets)
+    def compute(self, part: str = "val") -> dict[str, float]:
+        """Returns ``<part>_loss`` and the target's figures of all that was added, and forgets it.
 
-    def compute(self) -> dict[str, Tensor]:
-        """Returns the figures of the validation part as a whole, and forgets it."""
-        ccc = self.seen.compute()
+        Not a number where the outputs have diverged: such weights are never the best.
+        """
+        outputs, targets, learned = self.seen.compute()
         self.seen.reset()
-        return {"val_loss": 1.0 - ccc, "val_ccc": ccc}
-
-
-def concordance(estimates: Tensor, targets: Tensor) -> Tensor:
-    """Computes concordance correlation coefficients (Lin, 1989; variances and covariance with 1 / n).
-
-    Args:
-        estimates: ``(utterances, dimensions)``.
-        targets: of the same shape.
-
-    Returns:
-        ``(dimensions,)``; 0 where nothing varies.
-    """
-    x, y = estimates - estimates.mean(0), targets - targets.mean(0)
-    shift = estimates.mean(0) - targets.mean(0)
-    spread = (x * x).mean(0) + (y * y).mean(0) + shift * shift
-    return 2.0 * (x * y).mean(0) / spread.clamp(min=SMALLEST)
+        weights = None if self.class_weights is None else self.class_weights.cpu().double()
+        loss = self.target.loss(outputs, learned, class_weights=weights, label_smoothing=self.label_smoothing)
+        figures = {"loss": float(loss), **self.target.measure(outputs, targets)}
+        return {f"{part}_{name}": value for name, value in figures.items()}
 
 
 class _Seen(Metric):
-    """The mean coefficient of all that was seen, by whatever processes."""
+    """Outputs and targets of all processes, on the CPU, outputs in double precision: not every device has that."""
 
-    estimates: list[Tensor]
+    outputs: list[Tensor]
     targets: list[Tensor]
+    learned: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("estimates", "targets"):
+        for name in ("outputs", "targets", "learned"):
             self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, estimates: Tensor, targets: Tensor) -> None:
-        self.estimates.append(estimates.float())
-        self.targets.append(targets.float())
+    def update(self, outputs: Tensor, targets: Tensor, learned: Tensor) -> None:
+        self.outputs.append(outputs.detach().float())
+        self.targets.append(targets)
+        self.learned.append(learned)
 
-    def compute(self) -> Tensor:
-        estimates, targets = (dim_zero_cat(seen) for seen in (self.estimates, self.targets))
-        exact = concordance(estimates.cpu().double(), targets.cpu().double()).mean()
-        return exact.to(estimates.device, torch.float32)
+    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
+        outputs, targets, learned = (dim_zero_cat(seen).cpu() for seen in (self.outputs, self.targets, self.learned))
+        return outputs.double(), _doubled(targets), _doubled(learned)
+
+
+def _doubled(targets: Tensor) -> Tensor:
+    return targets.double() if targets.is_floating_point() else targets
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """Mean and standard deviation of the training part's dimensions, each ``(dimensions,)``.
+
+    Networks learn dimensions in standard deviations; models answer in the corpus' own units.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, targets: Tensor, names: Sequence[str]) -> "TargetScale":
+        """Measures the targets of the training part, ``(utterances, dimensions)``.
+
+        Raises:
+            InputError: a dimension is the same in all of them.
+        """
+        mean, deviation = targets.mean(0), targets.std(0, unbiased=False)
+        for name, value, spread in zip(names, mean.tolist(), deviation.tolist(), strict=True):
+            if spread < 1e-6 * max(1.0, abs(value)):
+                raise InputError(
+                    f"{name}: is {value:g} in every utterance of the training part; nothing can be learned"
+                )
+        return cls(mean, deviation)
+
+    def standardized(self, targets: Tensor) -> Tensor:
+        """Returns targets ``(utterances, dimensions)`` in standard deviations from the mean."""
+        return (targets - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def put_into(self, classifier: nn.Linear) -> None:
+        """Makes a layer that answers in standard deviations answer in the corpus' units."""
+        classifier.weight.mul_(self.deviation[:, None])
+        classifier.bias.mul_(self.deviation).add_(self.mean)
+
+    @torch.no_grad()
+    def take_out_of(self, classifier: nn.Linear, rows: Tensor) -> None:
+        """Undoes ``put_into`` in some rows, ``(dimensions,)`` booleans; the others have no units yet."""
+        shift = torch.where(rows, self.mean, 0.0)
+        scale = torch.where(rows, self.deviation, 1.0)
+        classifier.bias.sub_(shift).div_(scale)
+        classifier.weight.div_(scale[:, None])

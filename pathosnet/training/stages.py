@@ -1,24 +1,59 @@
 """The paper's stages: branches over a frozen backbone, one layer unlocked, the ensemble's classifier."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from pathosnet.config import TrainConfig
-from pathosnet.corpora import Split
-from pathosnet.extractors import AcousticExtractor
+from pathosnet.features.acoustic.extractors import AcousticExtractor
+from pathosnet.features.profile import adapt_table
+from pathosnet.features.table import FeatureTable
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork
-from pathosnet.training.data import FeatureDataset, FeatureTable, collate
-from pathosnet.training.fitting import StageResult, StageTrainer
-from pathosnet.training.modules import JOINED, ClassifierModule, EnsembleModule, NetworkModule, Optimisation
+from pathosnet.models.ensemble import TEMPERATURE
+from pathosnet.targets import Target
+from pathosnet.training.data import FeatureDataset, Parts, Positions, collate
+from pathosnet.training.modules import (
+    JOINED,
+    AudioModule,
+    ClassifierModule,
+    EmotionModule,
+    EnsembleModule,
+    NetworkModule,
+    TextModule,
+)
+from pathosnet.training.optimization import Optimization, balanced_weights
+from pathosnet.training.state import seeded
+from pathosnet.training.trainer import StageResult, StageTrainer
 
 BATCH = 64
+REFIT = "-refit"
+"""Ends the names of stages that train once more on the training and the validation part."""
+
+HiddenFeatures = Callable[[AcousticExtractor], Sequence[Sequence[Tensor]]]
+"""Computes what an extractor's unlocked layer reads, for every version of a table and every utterance."""
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """Which networks are trained, and how."""
+
+    branch: BranchOptions = field(default_factory=BranchOptions)
+    optimization: Optimization = field(default_factory=Optimization)
+    balanced_loss: bool = False
+    """Whether a class counts inversely to its frequency."""
+    temperature: float = TEMPERATURE
+    """Divides the ensemble's features before they are classified."""
+    fine_tune: bool = True
+    """Whether the layer above a frozen backbone is unlocked in a second stage."""
+    refit: bool = False
+    """Whether everything is trained once more, on the training and the validation part, for the epochs found."""
+
+    def optimization_for(self, targets: Tensor, num_classes: int) -> Optimization:
+        """Returns the optimization, with the class weights that what the training part learns asks for."""
+        weights = balanced_weights(targets, num_classes) if self.balanced_loss else None
+        return replace(self.optimization, class_weights=weights) if self.balanced_loss else self.optimization
 
 
 @dataclass
@@ -28,89 +63,118 @@ class TrainedNetwork:
     model: Classified
     table: FeatureTable
     """The features as the extractors, perhaps tuned, make them now."""
-    stages: list[StageResult] = field(default_factory=list)
-
-
-HiddenFeatures = Callable[[AcousticExtractor], Sequence[Sequence[Tensor]]]
-"""Computes what an extractor's unlocked layer reads, for every version of a table and every utterance."""
+    stages: list[StageResult]
+    validated: Tensor | None = None
+    """Outputs for the validation part, ``(utterances, labels)``, of the network that had not yet seen it; None if
+    that is ``model``. What they say of a refitted model is an estimate: it has no part left that it never saw."""
 
 
 def train_stages(
     table: FeatureTable,
-    split: Split,
-    num_classes: int,
+    parts: Parts,
+    target: Target,
+    *,
     extractors: Mapping[str, AcousticExtractor],
-    config: TrainConfig,
-    logs: Path,
     hidden_features: HiddenFeatures,
-    logger: Logger | None = None,
-    checkpoints: Path | None = None,
-    callbacks: list[Callback] | None = None,
+    trainer: StageTrainer,
+    settings: StageSettings | None = None,
 ) -> TrainedNetwork:
     """Trains one network for each acoustic feature, and their ensemble if there are several.
 
     1. With the backbone frozen, branches and classifier are trained.
     2. If the backbone has a layer to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc), that is trained along; the
        learning rate starts from that of the last epoch before. The extractor keeps the tuned layer.
-    3. Of several networks the classifiers are dropped and a new one is learnt on their concatenated features.
+    3. A new classifier is learned on the concatenated features of several networks.
 
     Args:
         table: features of all utterances.
-        split: which of them train and validate.
-        num_classes: of the classifier.
+        parts: which of them train and which validate.
+        target: what is learned.
         extractors: acoustic feature → its extractor; none for text alone.
-        config: the options.
-        logs: folder for the logger.
         hidden_features: for step 2.
-        logger: any Lightning logger instead of the configured one.
-        checkpoints: a folder that keeps what is finished, for a run that was killed to go on; see StageTrainer.
-        callbacks: further callbacks of Lightning's trainer, for every stage.
+        trainer: fits each stage; its seed is that of the initial weights.
+        settings: which networks, and how they are trained.
 
     Returns:
         The network or ensemble with the best weights of its last stage, on the CPU, in evaluation mode.
     """
-    trainer = StageTrainer(config, logs, logger, checkpoints, callbacks=callbacks)
-    text_dims = {TEXT: _frame_dim(table, TEXT)} if TEXT in table.sequences else {}
-    branch = BranchOptions(
-        config.text_width, config.audio_width, config.num_blocks, config.dropout, config.batch_norm_momentum
-    )
-    optimisation = make_optimisation(config, table.targets[list(split.train)], num_classes)
-    networks: dict[str, EmotionNetwork] = {}
-    for name in list(extractors) or [TEXT]:
-        pl.seed_everything(config.seed, verbose=False)
-        acoustic_dims = {name: extractors[name].feature_dim} if name in extractors else {}
-        network = EmotionNetwork({**acoustic_dims, **text_dims}, num_classes, options=branch)
-        inputs = table.only(*network.input_dims)
-        first = trainer.fit(f"{name}-1-branches", NetworkModule(network, optimisation), inputs, split)
-        backbone = extractors[name].unlockable if name in extractors else None
-        if backbone is not None and config.fine_tune:
-            hidden = inputs.with_versions(name, hidden_features(extractors[name]))
-            continued = replace(optimisation, learning_rate=first.last_learning_rate)
-            module = NetworkModule(network, continued, unlocked={name: backbone})
-            trainer.fit(f"{name}-2-unlocked", module, hidden, split)
-            table = table.with_versions(name, tuned_features(extractors[name], name, hidden))
-        networks[name] = network
-    if len(networks) == 1:
-        return TrainedNetwork(next(iter(networks.values())).cpu().eval(), table, trainer.results)
-    pl.seed_everything(config.seed, verbose=False)
-    ensemble = EnsembleModule(networks, num_classes, config.temperature, optimisation)
-    seen = table if optimisation.changes_inputs else join_networks(table, ensemble)
-    trainer.fit("ensemble-3-classifier", ensemble, seen, split)
-    return TrainedNetwork(ensemble.model.cpu().eval(), table, trainer.results)
+    settings = settings or StageSettings()
+    if not settings.refit:
+        return _Stages(table, parts, target, extractors, hidden_features, trainer, settings).run()
+    first = _Stages(table, parts, target, copy.deepcopy(extractors), hidden_features, trainer, settings).run()
+    everything = Positions(sorted((*parts.train, *parts.validation)), parts.validation)
+    second = _Stages(table, everything, target, extractors, hidden_features, trainer, settings, first.stages).run()
+    second.validated = compute_outputs(first.model, first.table.subset(parts.validation))
+    return second
 
 
-def make_optimisation(config: TrainConfig, targets: Tensor, num_classes: int) -> Optimisation:
-    """Makes what the options say of the targets of the training part, see FeatureTable."""
-    return Optimisation(
-        config.learning_rate,
-        config.learning_rate_decay,
-        config.min_learning_rate,
-        _class_weights(targets, num_classes) if config.class_weights == "balanced" else None,
-        config.label_smoothing,
-        config.modality_dropout,
-        config.augmentation,
-        dimensional=bool(config.targets),
-    )
+@dataclass
+class _Stages:
+    """One pass through the stages, see ``train_stages``."""
+
+    table: FeatureTable
+    parts: Parts
+    target: Target
+    extractors: Mapping[str, AcousticExtractor]
+    hidden_features: HiddenFeatures
+    trainer: StageTrainer
+    settings: StageSettings
+    found: Sequence[StageResult] = ()
+    """Stages that were trained before, of which only the number of epochs is taken; none to choose it."""
+
+    def run(self) -> TrainedNetwork:
+        train = list(self.parts.train)
+        optimization = self.settings.optimization_for(self.table.learned[train], len(self.target))
+        begun = len(self.trainer.results)
+        networks = {name: self._train_network(name, optimization) for name in list(self.extractors) or [TEXT]}
+        model: Classified = next(iter(networks.values()))
+        if len(networks) > 1:
+            with seeded(self.trainer.fitting.seed):
+                ensemble = EnsembleModule(networks, self.target, optimization, temperature=self.settings.temperature)
+            changing = optimization.changes_inputs or self.table.groups
+            seen = self.table if changing else join_networks(self.table, ensemble)
+            self._fit("ensemble-3-classifier", ensemble, seen)
+            model = ensemble.model
+        return TrainedNetwork(model.cpu().eval(), self.table, self.trainer.results[begun:])
+
+    def _train_network(self, name: str, optimization: Optimization) -> EmotionNetwork:
+        with seeded(self.trainer.fitting.seed):
+            module = self._make_module(name, optimization)
+            network = module.model
+            assert isinstance(network, EmotionNetwork)
+            inputs = self.table.only(*network.input_dims)
+            network.standardize(inputs.subset(self.parts.train).sequences)
+            first = self._fit(f"{name}-1-branches", module, inputs)
+            backbone = self.extractors[name].unlockable if name in self.extractors else None
+            if backbone is not None and self.settings.fine_tune:
+                hidden = inputs.with_versions(name, self.hidden_features(self.extractors[name]))
+                continued = replace(optimization, learning_rate=first.last_learning_rate)
+                module = NetworkModule(network, self.target, continued, unlocked={name: backbone})
+                self._fit(f"{name}-2-unlocked", module, hidden)
+                self.table = self.table.with_versions(name, tuned_features(self.extractors[name], name, hidden))
+        return network
+
+    def _make_module(self, name: str, optimization: Optimization) -> EmotionModule:
+        """Makes the module of one acoustic feature, of the text, or of both together."""
+        branch, target = self.settings.branch, self.target
+        texts = self.table.sequences.get(TEXT)
+        text_dim = 0 if texts is None else int(texts[0].shape[1])
+        if name not in self.extractors:
+            return TextModule(text_dim, target, optimization, branch=branch)
+        acoustic_dim, count = self.extractors[name].feature_dim, self.extractors[name].num_layers
+        if texts is None:
+            return AudioModule(name, acoustic_dim, target, optimization=optimization, branch=branch, num_layers=count)
+        layers = {name: count} if count > 1 else {}
+        network = EmotionNetwork({name: acoustic_dim, TEXT: text_dim}, len(target), options=branch, layers=layers)
+        return NetworkModule(network, target, optimization)
+
+    def _fit(self, stage: str, module: EmotionModule, table: FeatureTable) -> StageResult:
+        """Fits a stage; where it was trained before, for as many epochs, and returns how it went then."""
+        for found in self.found:
+            if found.name == stage:
+                self.trainer.fit(f"{stage}{REFIT}", module, table, self.parts, epochs=found.best_epoch + 1)
+                return found
+        return self.trainer.fit(stage, module, table, self.parts)
 
 
 @torch.no_grad()
@@ -147,13 +211,12 @@ def join_networks(table: FeatureTable, module: ClassifierModule) -> FeatureTable
     return table.only().with_versions(JOINED, versions)
 
 
-def _frame_dim(table: FeatureTable, name: str) -> int:
-    return int(table.sequences[name][0].shape[1])
-
-
-def _class_weights(targets: Tensor, num_classes: int) -> list[float]:
-    """Weighs each class inversely to its frequency; an average utterance weighs 1, an absent class 0."""
-    counts = torch.bincount(targets, minlength=num_classes).double()
-    present = counts > 0
-    weights = torch.where(present, len(targets) / (present.sum() * counts.clamp(min=1)), 0.0)
-    return [float(weight) for weight in weights]
+@torch.no_grad()
+def compute_outputs(network: Classified, table: FeatureTable) -> Tensor:
+    """Returns a network's outputs for all utterances of a table, ``(utterances, labels)`` on the CPU."""
+    dataset = FeatureDataset(adapt_table(table, network.centers))
+    batches = []
+    for start in range(0, len(dataset), BATCH):
+        batch = collate([dataset[i] for i in range(start, min(start + BATCH, len(dataset)))])
+        batches.append(network.classify(batch.inputs).float().cpu())
+    return torch.cat(batches)

@@ -1,12 +1,13 @@
 """Fitting one module after another with Lightning."""
 
-import importlib
 import json
 import logging
 import os
 import signal
 import threading
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,65 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 
-from pathosnet.config import NONE, TrainConfig
-from pathosnet.corpora import Split
 from pathosnet.errors import InputError
+from pathosnet.features.table import FeatureTable
 from pathosnet.files import read_json
-from pathosnet.training.callbacks import METRICS, BestWeights, Checkpoint, EpochSeed, StageProgress
-from pathosnet.training.data import EmotionDataModule, FeatureTable
+from pathosnet.training.callbacks import METRICS, BestWeights, Checkpoint, EpochSeed, Interruption, StageProgress
+from pathosnet.training.data import EmotionDataModule, Parts
 from pathosnet.training.modules import EmotionModule
+from pathosnet.training.optimization import DECAY, find_class
+from pathosnet.training.state import preserved_state
 
 CHECKPOINT_SECONDS = 20.0
 """At least so long from one checkpoint within a stage to the next."""
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How long a stage trains, and on what batches."""
+
+    epochs: int = 45
+    """At most."""
+    patience: int = 20
+    """Epochs without improvement after which a stage ends."""
+    metric: str = "loss"
+    """Figure of the validation part that decides what is an improvement: ``loss``, ``accuracy``, ``uar`` or ``ccc``."""
+    batch_size: int = 32
+    balanced: bool = False
+    """Draw every class equally often, instead of every utterance once."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Options of Lightning's trainer."""
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+
+
+@dataclass(frozen=True)
+class Logging:
+    """Where the figures of every epoch go."""
+
+    folder: Path = Path("logs")
+    logger: str | Logger = NONE
+    """``csv``, ``none``, the import path of any Lightning logger, or a logger."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the logger."""
+    progress: bool = False
+    """Show a progress bar."""
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """What one stage did."""
+    """Result of one stage."""
 
     name: str
     epochs: int
@@ -49,40 +93,57 @@ class StageTrainer:
     """Fits one module after another with Lightning, restores each one's best weights, and keeps the results.
 
     Args:
-        config: the options.
-        logs: folder for the logger.
-        logger: any Lightning logger instead of the configured one.
+        fitting: how long, and on what batches.
+        hardware: see Hardware.
+        logs: see Logging.
         checkpoints: a folder that keeps what is finished, so that a run that was killed goes on where it was and ends
             as if it had not been; None keeps nothing.
         callbacks: further callbacks of Lightning's trainer, for every stage.
+        stoppable: whether Ctrl-C ends a stage with its best weights so far; else it ends the program.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
-        logs: Path,
-        logger: Logger | None = None,
+        fitting: Fitting | None = None,
+        hardware: Hardware | None = None,
+        logs: Logging | None = None,
+        *,
         checkpoints: Path | None = None,
-        callbacks: list[Callback] | None = None,
+        callbacks: Sequence[Callback] = (),
+        stoppable: bool = False,
     ) -> None:
-        self.config = config
-        self.logs = logs
-        self.logger = logger
+        self.fitting = fitting or Fitting()
+        self.hardware = hardware or Hardware()
+        self.logs = logs or Logging()
         self.checkpoints = checkpoints
-        self.callbacks = callbacks or []
+        self.callbacks = callbacks
+        self.stoppable = stoppable
         self.results: list[StageResult] = []
 
-    def fit(self, name: str, module: EmotionModule, table: FeatureTable, split: Split) -> StageResult:
-        """Fits a module, leaves it with its best weights on the CPU, and says how it went."""
-        best = BestWeights(self.config.early_stopping_metric)
+    def fit(
+        self, name: str, module: EmotionModule, table: FeatureTable, parts: Parts, *, epochs: int | None = None
+    ) -> StageResult:
+        """Fits a module, leaves it with its best weights on the CPU, and says how it went.
+
+        Args:
+            name: of the stage.
+            module: to be trained.
+            table: features of all utterances.
+            parts: which of them train and which validate.
+            epochs: train for so many and keep the last, without a look at the validation part; None to choose.
+
+        Raises:
+            InputError: a number in the features is not finite, or the loss never was.
+        """
+        best = BestWeights(self.fitting.metric if epochs is None else None)
         result = self._load_finished(name, best)
         if result is None:
-            best = self._fit(name, module, table, split, best)
+            with preserved_state():
+                best = self._fit(name, module, table, parts, best=best, epochs=epochs)
             assert best.best_epoch is not None
-            rate = module.optimisation.rate_of(len(best.history) - 1)
-            result = StageResult(
-                name, len(best.history), best.best_epoch, best.history[best.best_epoch], rate, best.history
-            )
+            last, optimization = len(best.history) - 1, module.optimization
+            rate = optimization.rate_of(last) if optimization.scheduler == DECAY else best.learning_rate
+            result = StageResult(name, last + 1, best.best_epoch, best.history[best.best_epoch], rate, best.history)
             self._save_finished(result, best)
         best.restore(module)
         module.cpu().float().eval()
@@ -90,50 +151,41 @@ class StageTrainer:
         return result
 
     def _fit(
-        self, name: str, module: EmotionModule, table: FeatureTable, split: Split, best: BestWeights
+        self,
+        name: str,
+        module: EmotionModule,
+        table: FeatureTable,
+        parts: Parts,
+        *,
+        best: BestWeights,
+        epochs: int | None,
     ) -> BestWeights:
         module.train()  # Lightning keeps the mode, and a stage leaves its network in evaluation mode
-        config = self.config
         checkpoint = None if self.checkpoints is None else self.checkpoints / f"{name}.ckpt"
         first_epoch = _epochs_done(checkpoint) if checkpoint is not None and checkpoint.is_file() else 0
         data = EmotionDataModule(
-            table.subset(split.train),
-            table.subset(split.validation),
-            batch_size=config.batch_size,
-            seed=config.seed,
+            table.subset(parts.train),
+            table.subset(parts.validation) if epochs is None else None,
+            batch_size=self.fitting.batch_size,
+            seed=self.fitting.seed,
             first_epoch=first_epoch,
-            balanced=config.sampling == "balanced",
+            balanced=self.fitting.balanced,
+            centers=_centers(module) if table.groups else None,
         )
-        metric, mode = METRICS[config.early_stopping_metric]
-        # In this order: the checkpoint holds what the others know of the epochs before.
-        callbacks: list[Callback] = [
-            best,
-            EarlyStopping(metric, mode=mode, patience=config.patience),
-            EpochSeed(config.seed, name),
-            *self.callbacks,
-        ]
-        if checkpoint is not None:
-            callbacks.append(Checkpoint(checkpoint, CHECKPOINT_SECONDS))
-        if config.progress:
-            callbacks.append(StageProgress(name))
+        for part in data.tables.values():
+            if part is not None:
+                part.check()
+        interruption = Interruption(name, best)
         with _quiet_lightning():
-            trainer = _make_trainer(
-                accelerator=config.accelerator,
-                devices=int(config.devices) if config.devices.isdecimal() else config.devices,
-                num_nodes=config.num_nodes,
-                strategy=config.strategy,
-                precision=config.precision,
-                max_epochs=config.epochs,
-                callbacks=callbacks,
+            trainer = self._make_trainer(
+                max_epochs=epochs or self.fitting.epochs,
+                limit_val_batches=None if epochs is None else 0,
+                callbacks=self._callbacks(name, best, interruption, checkpoint, stops_early=epochs is None),
                 logger=self._make_logger(f"{name}-from-epoch-{first_epoch}" if first_epoch else name),
-                deterministic="warn" if torch.cuda.is_available() else True,
-                num_sanity_val_steps=0,
-                log_every_n_steps=1,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                enable_progress_bar=False,  # Lightning's own counts batches
             )
-            _fit(trainer, module, data, checkpoint if first_epoch else None)
+            stoppable = self.stoppable and trainer.world_size == 1
+            with interruption.listening() if stoppable else nullcontext():
+                _fit(trainer, module, data, checkpoint if first_epoch else None)
             if best.best_epoch is None:
                 raise InputError(
                     f"stage {name}: the loss was never a finite number; lower the learning rate (--learning-rate)"
@@ -142,12 +194,46 @@ class StageTrainer:
             trainer.strategy.barrier()
         return best
 
+    def _callbacks(
+        self, name: str, best: BestWeights, interruption: Interruption, checkpoint: Path | None, *, stops_early: bool
+    ) -> list[Callback]:
+        """Returns a stage's callbacks in order: the checkpoint holds what the others know of the epochs before."""
+        metric, patience = self.fitting.metric, self.fitting.patience
+        return [
+            best,
+            *([EarlyStopping(f"val_{metric}", mode=METRICS[metric], patience=patience)] if stops_early else []),
+            EpochSeed(self.fitting.seed, name),
+            interruption,
+            *self.callbacks,
+            *([] if checkpoint is None else [Checkpoint(checkpoint, CHECKPOINT_SECONDS)]),
+            *([StageProgress(name, best)] if self.logs.progress else []),
+        ]
+
+    def _make_trainer(self, **options: Any) -> pl.Trainer:
+        hardware = asdict(self.hardware)
+        devices = self.hardware.devices
+        try:
+            return pl.Trainer(
+                **{**hardware, "devices": int(devices) if devices.isdecimal() else devices},
+                **options,
+                deterministic="warn" if torch.cuda.is_available() else True,
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                enable_checkpointing=False,
+                enable_model_summary=False,
+                enable_progress_bar=False,  # Lightning's own counts batches
+            )
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            given = ", ".join(f"{name} {value}" for name, value in hardware.items() if name != "num_nodes")
+            raise InputError(f"Lightning's trainer refuses {given}: {str(error).splitlines()[0]}") from error
+
     @rank_zero_only
     def _save_finished(self, result: StageResult, best: BestWeights) -> None:
         if self.checkpoints is None:
             return
+        weights = {name: value.contiguous() for name, value in best.weights.items()}
         for suffix, write in (
-            (".safetensors", lambda path: safetensors.torch.save_file(_contiguous(best.weights), path)),
+            (".safetensors", lambda path: safetensors.torch.save_file(weights, path)),
             (".json", lambda path: path.write_text(json.dumps(asdict(result)), encoding="utf-8")),
         ):
             aside = self.checkpoints / f"{result.name}{suffix}.partial"
@@ -162,44 +248,23 @@ class StageTrainer:
         return StageResult(**read_json(self.checkpoints / f"{name}.json"))
 
     def _make_logger(self, name: str) -> Logger | bool:
-        if self.logger is not None:
-            return self.logger
-        options = dict(self.config.logger_options)
-        if self.config.logger == NONE:
+        kind, options = self.logs.logger, dict(self.logs.options)
+        if isinstance(kind, Logger):
+            return kind
+        if kind == NONE:
             return False
-        if self.config.logger == "csv":
-            return CSVLogger(self.logs, name=name, version="", **options)
-        module_name, _, class_name = self.config.logger.rpartition(".")
+        if kind == "csv":
+            return CSVLogger(self.logs.folder, name=name, version="", **options)
+        logger_class = find_class(kind, Logger, "logger", besides="csv, none")
         try:
-            logger_class = getattr(importlib.import_module(module_name), class_name)
-        except (ImportError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"logger: expected csv, none or a Lightning logger's import path, got {self.config.logger!r} ({error})"
-            ) from error
-        if not (isinstance(logger_class, type) and issubclass(logger_class, Logger)):
-            raise InputError(f"logger: {self.config.logger} is no Lightning logger")
-        if "save_dir" not in options:
-            options["save_dir"] = str(self.logs)
-        try:
-            return logger_class(**{"name": name, **options})
+            made: Logger = logger_class(**{"name": name, "save_dir": str(self.logs.folder), **options})
         except (ImportError, TypeError, ValueError) as error:
-            raise InputError(f"logger: {self.config.logger} cannot be made ({error}); see --logger-options") from error
+            raise InputError(f"logger: {kind} cannot be made ({error}); see --logger-options") from error
+        return made
 
 
 def _epochs_done(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"])
-
-
-def _contiguous(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.contiguous() for name, value in weights.items()}
-
-
-def _make_trainer(**options: Any) -> pl.Trainer:
-    try:
-        return pl.Trainer(**options)
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        given = ", ".join(f"{name} {options[name]}" for name in ("accelerator", "devices", "strategy", "precision"))
-        raise InputError(f"Lightning's trainer refuses {given}: {str(error).splitlines()[0]}") from error
 
 
 def _fit(trainer: pl.Trainer, module: EmotionModule, data: EmotionDataModule, checkpoint: Path | None) -> None:
@@ -215,19 +280,25 @@ def _fit(trainer: pl.Trainer, module: EmotionModule, data: EmotionDataModule, ch
         raise KeyboardInterrupt from stopped
 
 
-class _quiet_lightning:
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
     """Keeps Lightning's notes about hardware and workers, which no option here answers, out of the way."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",
+                ".*in eval mode at the start of training.*",  # what is frozen
+                ".*treespec, LeafSpec.*",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.setLevel(level)
 
-    def __enter__(self) -> None:
-        self._logger = logging.getLogger("pytorch_lightning")
-        self._level = self._logger.level
-        self._logger.setLevel(logging.WARNING)
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # what is frozen
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
 
-    def __exit__(self, *exception: object) -> None:
-        self._warnings.__exit__(None, None, None)
-        self._logger.setLevel(self._level)
+def _centers(module: EmotionModule) -> dict[str, Tensor]:
+    """Returns what profiles are shrunk towards, of the inputs that a module reads as features."""
+    return {name: center for name, center in module.model.centers.items() if name not in module.unlocked}

@@ -8,8 +8,8 @@ repositories publish for them. Where no hash is known, the first download's is r
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathosnet.cache import cache_folder
 from pathosnet.errors import InputError
+from pathosnet.files import cache_folder, to_path
 
 FACEBOOK = "https://dl.fbaipublicfiles.com"
 LANGUAGES = (
@@ -158,7 +158,7 @@ def file_or_known(value: str) -> str:
         InputError: the name is known, but nobody downloaded the file.
     """
     if value not in CATALOGUE or Path(value).exists():
-        return value
+        return str(to_path(value))
     path = CATALOGUE[value].path
     if not path.is_file():
         raise InputError(f"{value}: is not downloaded yet ({path}); get it with: pathosnet weights get {value}")

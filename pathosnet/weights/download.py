@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pathosnet.errors import InputError
-from pathosnet.files import file_written_aside, hash_file, read_json, write_json
+from pathosnet.files import file_written_aside, hash_file, read_json, to_path, write_json
 from pathosnet.weights.catalogue import KnownFile, find_by_file
 
 TIMEOUT_SECONDS = 30.0  # without a byte
@@ -63,7 +63,7 @@ def get_known_file(
                 f"{known.name}: has no address to download from; get it from {known.source}, then: "
                 f"pathosnet weights get {known.name} --file YOUR_COPY"
             )
-        got = target.with_name(f"{known.download}.partial") if own_copy is None else Path(own_copy)
+        got = target.with_name(f"{known.download}.partial") if own_copy is None else to_path(own_copy)
         if own_copy is None:
             download(known.url, got, progress)
         elif not got.is_file():
@@ -100,7 +100,7 @@ def check_file(path: str | Path) -> str:
     Raises:
         InputError: it is another file than its name says.
     """
-    path = Path(path)
+    path = to_path(path)
     found = hash_file(path)
     known = find_by_file(path.name)
     record = origin_path(path)

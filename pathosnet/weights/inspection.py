@@ -1,4 +1,4 @@
-"""What a file of weights or vectors is, found by reading it with the right loader; and converting it."""
+"""Identification of files of weights or vectors by reading them with the right loader, and their conversion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from torch import nn
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.errors import InputError
 from pathosnet.features import WordVectors
-from pathosnet.features.fasttext_files import load_fasttext_model
-from pathosnet.files import file_written_aside
+from pathosnet.features.text.fasttext_files import load_fasttext_model
+from pathosnet.features.text.vector_files import open_vectors
+from pathosnet.files import file_written_aside, to_path
 from pathosnet.weights.files import KERAS_SUFFIXES, layer_names, read_tensors, some_names
 from pathosnet.weights.pathosnet import load_pathosnet
 from pathosnet.weights.thin_resnet34 import load_thin_resnet34
@@ -24,7 +25,7 @@ SAMPLE_WORDS = 1000
 
 @dataclass(frozen=True)
 class FileDescription:
-    """What a file is: one of the kinds that can be read here, and how large it is inside."""
+    """Kind of a file that can be read here, and the size of its contents."""
 
     kind: str
     details: str
@@ -37,18 +38,18 @@ def describe_file(path: str | Path) -> FileDescription:
     """Reads a file with the loader that fits.
 
     Args:
-        path: weights (``.h5``, ``.pth``, ``.safetensors``), word vectors (``.vec``, ``.txt``: all lines are counted,
-            the first 1000 are parsed), or a fastText model (``.bin``, ``.ftz``).
+        path: weights (``.h5``, ``.pth``, ``.safetensors``), word vectors (``.vec``, ``.txt``, perhaps with ``.gz``: all
+            lines are counted, the first 1000 are parsed), or a fastText model (``.bin``, ``.ftz``).
 
     Raises:
         InputError: no loader can read it.
     """
-    path = Path(path)
+    path = to_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.suffix in (".vec", ".txt"):
+    if path.name.removesuffix(".gz").endswith((".vec", ".txt")):
         vectors = WordVectors.load(path, SAMPLE_WORDS)
-        with path.open("rb") as file:
+        with open_vectors(path) as file:
             lines = sum(1 for line in file if line.strip())
         return FileDescription("word vectors", f"dimension {vectors.dim}, {lines:,} lines")
     if path.suffix in (".bin", ".ftz"):

@@ -72,7 +72,7 @@ def load_vggish(path: str | Path, output: VGGishOutput = "relu") -> VGGish:
 
 
 def _layers_of(tensors: dict[str, Tensor], path: str | Path) -> dict[str, str]:
-    """Recognises whose names the file uses: file's layer → conv1 … fc2."""
+    """Recognizes whose names the file uses: file's layer → conv1 … fc2."""
     names = layer_names(tensors)
     if "vgg_to_train" in names:
         automatic = numbered_layers(tensors, "conv2d")
@@ -87,7 +87,8 @@ def _layers_of(tensors: dict[str, Tensor], path: str | Path) -> dict[str, str]:
     if "features.0" in names:
         return TORCHVGGISH_LAYERS
     if "conv3_1" in names:
-        return {**{layer: layer for layer in CONVOLUTIONS}, **{f"dense.{layer}": layer for layer in DENSE}}
+        before = "" if "fc2" in names else "dense."  # names of Keras 3, in which no slash may be, or our own
+        return {**{layer: layer for layer in CONVOLUTIONS}, **{f"{before}{layer}": layer for layer in DENSE}}
     for prefix in ("", *PREFIXES):
         if f"{prefix}conv1" in names:
             return _keras_layers(names, prefix)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from making import tone
 
-from pathosnet.degradation import add_white_noise, corrupt_words, measure_snr, telephone
+from pathosnet.audio.degradation import add_white_noise, corrupt_words, measure_snr, telephone
 from pathosnet.evaluation import measure_word_errors
 
 VOCABULARY = [f"w{i}" for i in range(200)]

@@ -58,7 +58,7 @@ def test_imports_that_cannot_be_done(emovo, tmp_path, capsys):
     out = ["--out", tmp_path / "x.csv"]
     assert "no importer is called 'x', only iemocap" in error_of(capsys, "corpora", "import", "x", emovo, *out)
     assert "expected Actor_01 … Actor_24" in error_of(capsys, "corpora", "import", "ravdess", emovo, *out)
-    assert "required: --out; see pathosnet corpora --help" in error_of(capsys, "corpora", "import", "emovo", emovo)
+    assert "'--out'; see pathosnet corpora import --help" in error_of(capsys, "corpora", "import", "emovo", emovo)
     assert "'tell'" in error_of(capsys, "corpora", "tell")
     assert "expected KEY=VALUE" in error_of(capsys, "corpora", "import", "emovo", emovo, *out, "--label", "x")
     assert "happiness" in error_of(capsys, "corpora", "import", "iemocap", emovo, *out, "--happiness", "joy")
@@ -68,6 +68,6 @@ def test_imports_that_cannot_be_done(emovo, tmp_path, capsys):
 
 def test_help_of_an_import_explains_its_options(capsys):
     shown = help_of(capsys, "corpora", "import", "ravdess")
-    assert shown.startswith("usage: pathosnet corpora import CORPUS FOLDER --out CORPUS.csv")
+    assert shown.startswith("Usage: pathosnet corpora import CORPUS FOLDER --out PATH")
     assert "IEMOCAP: excited" in shown
     assert "import" in help_of(capsys, "corpora")

@@ -39,7 +39,7 @@ def run(capsys, *arguments) -> str:
 
 def test_training_says_how_near_the_estimates_come(corpus, tmp_path, capsys):
     said = run(capsys, "train", corpus, "--out", tmp_path / "run", "--targets", "valence", *QUICK)
-    assert [line.partition(":")[0] for line in said.splitlines()] == ["split", "test", "leak", "saved"]
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["split", "test", "leak", "kept", "saved"]
     assert "mean CCC" in said
 
 
@@ -48,7 +48,8 @@ def test_evaluation_has_a_line_for_each_dimension(model, corpus, tmp_path, capsy
     assert said[0].startswith("the test part")
     assert said[1].startswith("mean CCC")
     assert said[3].split() == ["CCC", "Pearson", "RMSE"]
-    assert [line.split()[0] for line in said[4:]] == ["valence", "dominance"]
+    assert [line.split()[0] for line in said[4:6]] == ["valence", "dominance"]
+    assert said[6:] == [f"written: {tmp_path / 'estimates.png'}"]
     assert (tmp_path / "estimates.png").read_bytes().startswith(b"\x89PNG")
     found = json.loads(run(capsys, "evaluate", model, corpus, "--json"))
     assert set(found) == {"what", "utterances", "mean_ccc", "ccc", "pearson", "rmse"}
@@ -60,7 +61,8 @@ def test_prediction_gives_numbers(model, corpus, tmp_path, capsys):
     assert said.startswith(f"{clip}: valence ")
     assert ", dominance " in said
     answer = json.loads(run(capsys, "predict", model, clip, "--text", "go away", "--json"))
-    assert set(answer) == {"audio", "dimensions"}
+    assert set(answer) == {"audio", "dimensions", "warnings"}
+    assert answer["warnings"] == ["shorter than half a second"]
     assert f"valence {answer['dimensions']['valence']:.2f}" in said
 
 

@@ -67,5 +67,5 @@ def test_evaluation_maps_and_drops_labels(run, tmp_path, capsys):
 @pytest.mark.parametrize("content", [b"", b"{", b"{}"])
 def test_damaged_run_is_named(content, run, corpus, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_bytes(content)
-    assert "run.json" in error_of(capsys, "evaluate", tmp_path / "run", corpus, "--json")
+    (tmp_path / "run" / "split.csv").write_bytes(content)
+    assert "split.csv" in error_of(capsys, "evaluate", tmp_path / "run", corpus, "--json")

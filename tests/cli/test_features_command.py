@@ -1,10 +1,12 @@
 import json
+import os
 
 import pytest
 import torch
+from filelock import FileLock
 
 from pathosnet.cli import main
-from pathosnet.feature_store import FeatureStore, Recipe
+from pathosnet.features.store import FeatureStore, Recipe
 
 
 @pytest.fixture
@@ -48,3 +50,15 @@ def test_prune_refuses_what_is_no_limit(store, capsys, option):
     with pytest.raises(SystemExit, match="2"):
         main(["features", "prune", "--feature-store", str(store.folder), option])
     assert "expected 0 or more" in capsys.readouterr().err
+
+
+def test_prune_leaves_locks_that_are_held(store, capsys):
+    shelf = next(store.folder.glob("*/recipe.json")).parent
+    held, left = shelf / "held.lock", shelf / "left.lock"
+    left.touch()
+    with FileLock(held):
+        for path in (held, left):
+            os.utime(path, (0, 0))
+        main(["features", "prune", "--feature-store", str(store.folder), "--unused-days=0"])
+        assert held.exists()
+        assert not left.exists()

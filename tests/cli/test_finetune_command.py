@@ -4,7 +4,7 @@ import pytest
 from making import make_corpus, tiny_config
 
 from pathosnet.cli import main
-from pathosnet.experiment import train
+from pathosnet.experiments.train import train
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ TRAIN = ["train", "{corpus}", *CHEAP, "--progress=false"]
             "device: expected one that PyTorch has here, got 'cuda:99'",
         ),
         (["predict", "run", "clip.wav", "--device=meta"], "device: expected one that PyTorch has here, got 'meta'"),
+        (["demo", "--out=file"], "file: exists and is no earlier run"),
         (["compare", "run", "other"], "run/predictions.csv: cannot be read"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
@@ -60,3 +61,13 @@ def test_mistake(corpus, place, capsys, arguments, message):
     assert message in error
     assert error.count("\n") == 1
     assert not (place / "run" / "seed0").exists()
+
+
+def test_demo_does_not_replace_an_earlier_one_unasked(place, capsys):
+    (place / "demo").mkdir()
+    (place / "demo" / "run.json").write_text("{}")
+    with pytest.raises(SystemExit, match="2"):
+        main(["demo", "--out=demo"])
+    assert "demo: exists already; choose another folder with --out, or replace it with --overwrite" in (
+        capsys.readouterr().err
+    )

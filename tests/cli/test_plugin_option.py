@@ -7,13 +7,14 @@ import pytest
 import torch
 from making import make_corpus, write_tone
 
-from pathosnet import cross_validation, plugins
 from pathosnet.cli import main
-from pathosnet.registry import acoustic_features, text_embeddings
+from pathosnet.experiments import cross_validate as cross_validation
+from pathosnet.features import registry as features
+from pathosnet.features.registry import acoustic_features, text_embeddings
 
 PLUGIN = """
 import torch
-from pathosnet.extractors import AcousticExtractor, register_extractor
+from pathosnet.features.acoustic.extractors import AcousticExtractor, register_extractor
 from pathosnet.features import HashedWords, register_text_embedding
 
 @register_extractor
@@ -43,7 +44,7 @@ OPTIONS = ["--acoustic=loudness", "--text=short", '--feature-options={"loudness"
 @pytest.fixture(autouse=True)
 def _forgetting(monkeypatch):
     """What a test loads is forgotten afterwards."""
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(features, "_loaded", {})
     for registry in (acoustic_features, text_embeddings):
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 
@@ -57,7 +58,7 @@ def plugin(tmp_path):
 
 def forget() -> None:
     """As if a new process had begun."""
-    plugins._loaded.clear()
+    features._loaded.clear()
     del acoustic_features._classes["loudness"]
     del text_embeddings._classes["short"]
 
@@ -100,7 +101,7 @@ def test_processes_that_train_folds_load_the_same_plug_ins(plugin, tmp_path, mon
     with pytest.raises(Started):
         main([*command, "--num-folds=2", *OPTIONS])
     assert "loudness" in acoustic_features
-    assert plugins.loaded_plugins() == (plugin,)
+    assert features.loaded_plugins() == (plugin,)
 
 
 @pytest.mark.parametrize("arguments", [["train", "--plugin"], ["--plugin="]])

@@ -24,7 +24,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clips").mkdir()
     for i, name in enumerate("abc"):
-        write_tone(tmp_path / "clips" / f"{name}.wav", 0.3 + 0.1 * i, 200.0 * (i + 1))
+        write_tone(tmp_path / "clips" / f"{name}.wav", 0.6 + 0.1 * i, 200.0 * (i + 1))
     (tmp_path / "clips" / "b.wav").write_text("broken")
     write_manifest(
         tmp_path / "rows.csv",

@@ -8,6 +8,7 @@ from making import make_corpus, random_vggish, save_weights, write_vectors
 from serving import file_server
 
 from pathosnet import PathosNet, cli
+from pathosnet.features.acoustic.encoders.known import KNOWN_ENCODERS
 from pathosnet.files import hash_file
 from pathosnet.weights import download
 from pathosnet.weights.catalogue import CATALOGUE
@@ -25,9 +26,12 @@ def test_list_shows_every_file_with_its_licence(capsys):
     for known in CATALOGUE.values():
         assert f"  {known.name}: {known.purpose}" in shown
         assert known.licence in shown
+    for encoder in KNOWN_ENCODERS.values():
+        assert f"  {encoder.name}: speech encoder" in shown
+        assert f"{encoder.repository}, {encoder.size} MB; {encoder.license}" in shown
     cli.main(["weights", "list", "--json"])
     listed = json.loads(capsys.readouterr().out)
-    assert [one["name"] for one in listed] == list(CATALOGUE)
+    assert [one["name"] for one in listed] == [*CATALOGUE, *KNOWN_ENCODERS]
     assert not any(one["here"] for one in listed)
 
 
@@ -38,7 +42,7 @@ def test_got_file_is_marked_and_verified(tmp_path, capsys, cache, monkeypatch):
         monkeypatch.setitem(CATALOGUE, "muse-it", known)
         cli.main(["weights", "get", "muse-it", "--progress", "false"])
     captured = capsys.readouterr()
-    assert captured.out == f"muse-it: {cache / 'wiki.multi.it.vec'}; licence: {known.licence}\n"
+    assert captured.out == f"muse-it: {cache / 'wiki.multi.it.vec'}; license: {known.licence}\n"
     cli.main(["weights", "list"])
     assert "* muse-it" in capsys.readouterr().out
     cli.main(["weights", "verify", "muse-it", str(tmp_path / "it.vec")])

@@ -5,8 +5,7 @@ import pytest
 from making import write_manifest
 
 from pathosnet.corpora import make_folds, read_manifest, split_corpus
-from pathosnet.corpora.leaks import describe_split
-from pathosnet.corpora.splits import write_folds
+from pathosnet.corpora.splits import describe_split, write_folds
 from pathosnet.errors import InputError
 
 

@@ -6,8 +6,7 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from pathosnet.corpora import Corpus, Split, Utterance, make_folds, split_corpus
-from pathosnet.corpora.leaks import describe_leak, describe_split, groups_of
-from pathosnet.corpora.splits import read_folds, write_folds
+from pathosnet.corpora.splits import describe_leak, describe_split, groups_of, read_folds, write_folds
 from pathosnet.errors import InputError
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -474,7 +473,7 @@ def test_row_of_a_file_of_folds_that_was_cut_off(tmp_path):
     path = tmp_path / "folds.csv"
     write_folds(path, corpus, {"fold0": split_corpus(corpus, "random")})
     path.write_text(path.read_text().rstrip().rpartition(",")[0])
-    with pytest.raises(InputError, match=rf"folds.csv, row {len(corpus) + 1}: expected 8 cells, got 7"):
+    with pytest.raises(InputError, match=rf"folds.csv, row {len(corpus) + 1}: expected 9 cells, got 8"):
         read_folds(path, corpus)
 
 
@@ -505,3 +504,42 @@ def test_guarantee_says_when_validation_shares_its_speaker():
 def test_nothing_is_guaranteed_of_nameless_utterances():
     corpus = corpus_of(*({"emotion": LABELS[i % 4]} for i in range(40)))
     assert "is not known" in describe_split(corpus, split_corpus(corpus, "random"))
+
+
+# Corpora
+
+
+def test_every_corpus_is_tested_by_what_the_others_taught():
+    corpora = [{"corpus": name, "emotion": LABELS[i % 4]} for name in ("a", "b", "c") for i in range(16)]
+    corpus = corpus_of(*({**one, "speaker": f"s{i % 4}"} for i, one in enumerate(corpora)))
+    folds = make_folds(corpus, "corpus", num_folds=7)
+    assert len(folds) == 3
+    for name, split in zip("abc", folds, strict=True):
+        assert_partition(corpus, split)
+        assert {corpus.utterances[i].corpus for i in split.test} == {name}
+        assert len(split.test) == 16
+        assert not groups_of(corpus, split.train, "speaker") & groups_of(corpus, split.validation, "speaker")
+
+
+def test_corpora_without_some_speakers_validate_at_random():
+    corpus = corpus_of(*({"corpus": name, "emotion": LABELS[i % 4]} for name in "ab" for i in range(20)))
+    split = split_corpus(corpus, "corpus", fold=1)
+    assert {corpus.utterances[i].corpus for i in split.test} == {"b"}
+    assert emotions_of(corpus, split.validation) == dict.fromkeys(LABELS, 1)
+
+
+def test_corpus_that_is_tested_may_lack_emotions_that_the_others_have():
+    rows = [{"corpus": "a", "emotion": LABELS[i % 4]} for i in range(20)]
+    corpus = corpus_of(*rows, *({"corpus": "b", "emotion": LABELS[i % 2]} for i in range(6)))
+    assert "the test part has no sadness, no neutral" in describe_split(corpus, split_corpus(corpus, "corpus", fold=1))
+    with pytest.raises(InputError, match="'sadness' does not occur in the training part"):
+        split_corpus(corpus, "corpus")
+
+
+def test_a_single_corpus_cannot_be_kept_apart():
+    with pytest.raises(InputError, match="expected at least 2 corpora to keep apart"):
+        split_corpus(balanced(corpus="a"), "corpus")
+    with pytest.raises(InputError, match="expected more than 2 corpora"):
+        split_corpus(
+            corpus_of(*({"corpus": n, "emotion": LABELS[i % 4]} for n in "ab" for i in range(8))), "corpus", fold=2
+        )

@@ -255,8 +255,8 @@ def test_missing_column(folder, content, column):
     assert f"name a column '{column}'" in message
 
 
-def test_semicolons_between_the_columns(folder):
-    message = refused(write(folder, "audio;text;emotion\na.wav;x;joy\n"))
+def test_no_separator_between_the_columns(folder):
+    message = refused(write(folder, "audio text emotion\na.wav x joy\n"))
     assert "separate the columns with commas" in message
 
 
@@ -264,10 +264,14 @@ def test_column_that_comes_twice(folder):
     assert "expected each column once" in refused(write(folder, "audio,emotion,emotion\na.wav,joy,sad\n"))
 
 
-def test_text_in_another_encoding(folder):
-    message = refused(write(folder, "audio,text,emotion\na.wav,perché,joy\n".encode("latin-1")))
-    assert "is not UTF-8" in message
+def test_text_in_no_known_encoding(folder):
+    message = refused(write(folder, b"audio,text,emotion\na.wav,\x81,joy\n"))
+    assert "is not cp1252 text" in message
     assert "save it as CSV in UTF-8" in message
+
+
+def test_spreadsheet_instead_of_a_table(folder):
+    assert "export it as CSV" in refused(write(folder, b"PK\x03\x04\x14\x00", "corpus.xlsx"))
 
 
 def test_recording_instead_of_a_table(folder):
@@ -337,3 +341,50 @@ def test_a_single_emotion_can_be_evaluated_but_not_learnt(folder):
 def test_label_sets_that_cannot_be_classified(folder, labels, complaint):
     with pytest.raises(InputError, match=complaint):
         read_manifest(write(folder, "audio,emotion\na.wav,joy\nb.wav,anger\n"), labels)
+
+
+# Manifests of one name
+
+
+def test_manifests_of_one_name_stay_two_corpora(folder):
+    for name in ("one", "two", "two/deep"):
+        (folder / name).mkdir()
+        write(folder / name, "audio,emotion,speaker\n../a.wav,joy,s1\n../b.wav,sad,s2\n", "corpus.csv")
+    for clip in ("a.wav", "b.wav"):
+        (folder / "two" / clip).write_bytes(b"RIFF")
+    corpus = read_manifest([folder / "one/corpus.csv", folder / "two/corpus.csv"], PAPER_EMOTIONS)
+    assert [u.corpus for u in corpus.utterances] == ["one/corpus", "one/corpus", "two/corpus", "two/corpus"]
+    corpus = read_manifest([folder / "two/corpus.csv", folder / "two/deep/corpus.csv"], PAPER_EMOTIONS)
+    assert {u.corpus for u in corpus.utterances} == {"two/corpus", "deep/corpus"}
+
+
+def test_a_corpus_that_is_named_by_its_rows_is_one_in_several_files(folder):
+    paths = []
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        paths.append(write(folder / name, "audio,emotion,corpus\n../a.wav,joy,emovo\n../b.wav,sad,\n"))
+    assert [u.corpus for u in read_manifest(paths, PAPER_EMOTIONS).utterances] == [
+        *("emovo", "one/corpus", "emovo", "two/corpus")
+    ]
+
+
+# Votes
+
+
+def test_votes_become_shares_of_the_labels(folder):
+    head = "audio,emotion,votes_happy,votes_anger,votes_disgust\n"
+    path = write(folder, f"{head}a.wav,joy,6,2,4\nb.wav,anger,0,,9\nc.wav,anger,0,1,0\n")
+    corpus = read_manifest(path, PAPER_EMOTIONS)
+    assert [u.votes for u in corpus.utterances] == [(0.75, 0.25, 0.0, 0.0), (), (0.0, 1.0, 0.0, 0.0)]
+    assert corpus.vote_shares([0, 1]).tolist() == [[0.75, 0.25, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
+
+
+def test_without_votes_the_label_has_them_all(folder):
+    corpus = read_manifest(write(folder, ROWS), PAPER_EMOTIONS)
+    assert corpus.vote_shares([1, 0]).tolist() == [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("count", ["-1", "many", "nan"])
+def test_votes_are_counts(folder, count):
+    path = write(folder, f"audio,emotion,votes_anger\na.wav,joy,1\nb.wav,sad,{count}\n")
+    assert refused(path).startswith(f"{path}, row 3: expected ")

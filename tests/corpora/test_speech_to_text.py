@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from making import RATE, tone, write_tone
 
+from pathosnet.corpora.speech_to_text import (
+    CommandTranscriber,
+    FunctionTranscriber,
+    HuggingFaceTranscriber,
+    open_transcriber,
+)
 from pathosnet.errors import InputError
-from pathosnet.speech_to_text import CommandRecogniser, FunctionRecogniser, HuggingFaceTranscriber, open_recogniser
 
 
 @pytest.fixture
@@ -26,46 +31,46 @@ def command(code: str, *arguments: str) -> str:
 
 
 def test_placeholders_are_filled_after_the_command_was_parted(clip):
-    recogniser = CommandRecogniser(command("import sys; print(sys.argv[1:])", "--lang={language}", "{audio}", "'a b'"))
-    assert recogniser(clip, "en; echo $HOME").strip() == str(["--lang=en; echo $HOME", str(clip), "a b"])
+    recognizer = CommandTranscriber(command("import sys; print(sys.argv[1:])", "--lang={language}", "{audio}", "'a b'"))
+    assert recognizer(clip, "en; echo $HOME").strip() == str(["--lang=en; echo $HOME", str(clip), "a b"])
 
 
 def test_relative_paths_reach_the_program_as_absolute_ones(clip, monkeypatch):
     monkeypatch.chdir(clip.parent)
     path = clip.relative_to(clip.parent)
-    assert CommandRecogniser(command("import sys; print(sys.argv[1])", "{audio}"))(path, "").strip() == str(clip)
+    assert CommandTranscriber(command("import sys; print(sys.argv[1])", "{audio}"))(path, "").strip() == str(clip)
 
 
 def test_text_is_read_as_utf_8(clip):
-    recogniser = CommandRecogniser(command("import sys; sys.stdout.buffer.write('Καλημέρα'.encode())", "{audio}"))
-    assert recogniser(clip, "el") == "Καλημέρα"
+    recognizer = CommandTranscriber(command("import sys; sys.stdout.buffer.write('Καλημέρα'.encode())", "{audio}"))
+    assert recognizer(clip, "el") == "Καλημέρα"
     with pytest.raises(InputError, match="printed what is not UTF-8"):
-        CommandRecogniser(command("import sys; sys.stdout.buffer.write(bytes([255]))", "{audio}"))(clip, "")
+        CommandTranscriber(command("import sys; sys.stdout.buffer.write(bytes([255]))", "{audio}"))(clip, "")
 
 
 def test_failing_program_is_an_error_with_its_last_line(clip):
-    recogniser = CommandRecogniser(
+    recognizer = CommandTranscriber(
         command("import sys; print('loading', file=sys.stderr); sys.exit('no memory')", "{audio}")
     )
     with pytest.raises(InputError, match=r"a clip .*failed with exit code 1: no memory"):
-        recogniser(clip, "en")
+        recognizer(clip, "en")
 
 
 def test_program_that_hangs_is_ended_with_all_it_started(clip):
     sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(30)'])"
     started = time.monotonic()
     with pytest.raises(InputError, match=r"did not end within 0.5 s; raise --timeout"):
-        CommandRecogniser(command(sleeper, "{audio}"), timeout_seconds=0.5)(clip, "en")
+        CommandTranscriber(command(sleeper, "{audio}"), timeout_seconds=0.5)(clip, "en")
     assert time.monotonic() - started < 10
 
 
 def test_language_is_needed_only_if_the_command_asks_for_it(clip):
-    assert CommandRecogniser(command("print('yes')", "{audio}"))(clip, "").strip() == "yes"
-    recogniser = CommandRecogniser(command("print('yes')", "{audio}", "{language}"))
-    with pytest.raises(InputError, match="has no language, which the recogniser's command asks for"):
-        recogniser(clip, "")
+    assert CommandTranscriber(command("print('yes')", "{audio}"))(clip, "").strip() == "yes"
+    recognizer = CommandTranscriber(command("print('yes')", "{audio}", "{language}"))
+    with pytest.raises(InputError, match="has no language, which the recognizer's command asks for"):
+        recognizer(clip, "")
     with pytest.raises(InputError, match="expected a language such as en, got '--evil'"):
-        recogniser(clip, "--evil")
+        recognizer(clip, "--evil")
 
 
 @pytest.mark.parametrize(
@@ -84,9 +89,9 @@ def test_language_is_needed_only_if_the_command_asks_for_it(clip):
         ("python:json:__name__", "is str, expected a function"),
     ],
 )
-def test_recogniser_that_is_none(name, message):
+def test_recognizer_that_is_none(name, message):
     with pytest.raises(InputError, match=message):
-        open_recogniser(name)
+        open_transcriber(name)
 
 
 # Functions
@@ -95,30 +100,30 @@ def test_recogniser_that_is_none(name, message):
 def test_function_gets_samples_and_language(tmp_path):
     path = write_tone(tmp_path / "clip.wav", seconds=0.5, rate=44_100)
     given = []
-    FunctionRecogniser(lambda waveform, language: given.append((waveform, language)) or "")(path, "it")
+    FunctionTranscriber(lambda waveform, language: given.append((waveform, language)) or "")(path, "it")
     ((waveform, language),) = given
     assert isinstance(waveform, np.ndarray)
     assert (waveform.shape, waveform.dtype, language) == ((RATE // 2,), np.float32, "it")
 
 
 def test_function_is_found_in_the_current_folder(tmp_path, clip, monkeypatch):
-    (tmp_path / "my_own_recogniser.py").write_text("def listen(waveform, language):\n    return f'{language} words'\n")
+    (tmp_path / "my_own_recognizer.py").write_text("def listen(waveform, language):\n    return f'{language} words'\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    assert open_recogniser("python:my_own_recogniser:listen")(clip, "en") == "en words"
+    assert open_transcriber("python:my_own_recognizer:listen")(clip, "en") == "en words"
 
 
 def test_module_with_a_mistake_is_named(tmp_path, monkeypatch):
-    (tmp_path / "my_mistaken_recogniser.py").write_text("def listen(waveform, language:\n")
+    (tmp_path / "my_mistaken_recognizer.py").write_text("def listen(waveform, language:\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    with pytest.raises(InputError, match=r"my_mistaken_recogniser:listen cannot be imported \(SyntaxError: "):
-        open_recogniser("python:my_mistaken_recogniser:listen")
+    with pytest.raises(InputError, match=r"my_mistaken_recognizer:listen cannot be imported \(SyntaxError: "):
+        open_transcriber("python:my_mistaken_recognizer:listen")
 
 
 def test_function_must_return_a_string(clip):
-    with pytest.raises(InputError, match="the recogniser returned NoneType, expected a string"):
-        FunctionRecogniser(lambda waveform, language: None)(clip, "en")
+    with pytest.raises(InputError, match="the recognizer returned NoneType, expected a string"):
+        FunctionTranscriber(lambda waveform, language: None)(clip, "en")
 
 
 # Hugging Face
@@ -159,7 +164,7 @@ def test_whisper_reads_long_recordings_window_by_window():
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(InputError, match=r"hf:a/b: needs the transformers package; pip install 'pathosnet\[asr\]'"):
-        open_recogniser("hf:a/b")
+        open_transcriber("hf:a/b")
 
 
 @pytest.fixture
@@ -181,7 +186,7 @@ def wav2vec2(tmp_path):
 
 def test_pipeline_of_a_tiny_model(wav2vec2, clip):
     """Its letters mean nothing, but they are those of the pipeline."""
-    text = open_recogniser(f"hf:{wav2vec2}")(clip, "en")
+    text = open_transcriber(f"hf:{wav2vec2}")(clip, "en")
     assert text
     assert set(text) <= set("abcdef <unk>/s")
 
@@ -189,8 +194,8 @@ def test_pipeline_of_a_tiny_model(wav2vec2, clip):
 def test_damaged_model_is_an_error(wav2vec2):
     path = wav2vec2 / "model.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match="model: cannot be loaded as a speech recogniser"):
-        open_recogniser(f"hf:{wav2vec2}")
+    with pytest.raises(InputError, match="model: cannot be loaded as a speech recognizer"):
+        open_transcriber(f"hf:{wav2vec2}")
 
 
 def test_code_beside_a_model_is_not_run(wav2vec2, tmp_path):
@@ -198,12 +203,12 @@ def test_code_beside_a_model_is_not_run(wav2vec2, tmp_path):
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCTC": "mine.Mine"}}
     (wav2vec2 / "config.json").write_text(json.dumps(config))
     (wav2vec2 / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
-    with pytest.raises(InputError, match="model: cannot be loaded as a speech recogniser"):
-        open_recogniser(f"hf:{wav2vec2}")
+    with pytest.raises(InputError, match="model: cannot be loaded as a speech recognizer"):
+        open_transcriber(f"hf:{wav2vec2}")
     assert not (tmp_path / "ran").exists()
 
 
 def test_folder_without_a_model_is_an_error(tmp_path):
     pytest.importorskip("transformers")
-    with pytest.raises(InputError, match="cannot be loaded as a speech recogniser"):
-        open_recogniser(f"hf:{tmp_path}")
+    with pytest.raises(InputError, match="cannot be loaded as a speech recognizer"):
+        open_transcriber(f"hf:{tmp_path}")

@@ -9,17 +9,18 @@ import pytest
 from encoders import write_bert
 from making import TINY, make_corpus
 
-from pathosnet import cli, plugins
-from pathosnet.registry import acoustic_features, text_embeddings
+from pathosnet import cli
+from pathosnet.features import registry as features
+from pathosnet.features.registry import acoustic_features, text_embeddings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHEAP = [f"--{name}={value}" for name, value in TINY.items()] + ["--workers=0"]
 
 
 @pytest.fixture(autouse=True)
 def _forgetting(monkeypatch):
     """What a page registers is forgotten afterwards."""
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(features, "_loaded", {})
     for registry in (acoustic_features, text_embeddings):
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 

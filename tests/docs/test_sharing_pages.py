@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 from keras_files import thin_resnet_layers, write_keras
 from making import TINY, make_corpus, random_vggish, save_weights, tiny_config, write_vectors
 from serving import file_server, hub_server
 
 from pathosnet import cli
-from pathosnet.experiment import train
+from pathosnet.experiments.train import train
 from pathosnet.weights.catalogue import CATALOGUE
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHEAP = [f"--{name}={value}" for name, value in TINY.items()] + ["--vggish_output=pool", "--workers=0"]
 
 
@@ -53,19 +52,14 @@ def cached_vggish(tmp_path, place) -> Path:
     return save_weights(tmp_path / "cache" / "weights" / CATALOGUE["vggish"].file, random_vggish())
 
 
-def test_sharing(place, cached_vggish, tmp_path, monkeypatch, capsys):
+def test_sharing(place, cached_vggish, connect, monkeypatch, capsys):
     train("corpus.csv", "runs/mine", tiny_config())
     options = {"acoustic": "vggish", "vggish": "vggish", "vggish_output": "pool", "workers": 0}
     train("corpus.csv", "runs/vggish", tiny_config(**options))
     (place / "downloads").mkdir()
     (place / "downloads" / cached_vggish.name).write_bytes(cached_vggish.read_bytes())
     with hub_server() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+        connect(server.url)
         monkeypatch.setenv("HF_TOKEN", "secret")
         blocks = blocks_of("sharing.md")
         assert [language for language, _ in blocks] == ["sh", "python", "python", "python", "python"]

@@ -1,11 +1,19 @@
 import numpy as np
 import pytest
 from making import make_predictions
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from pathosnet.evaluation import Predictions
 from pathosnet.evaluation.aggregation import aggregate
-from pathosnet.evaluation.tables import to_csv, to_latex, to_markdown, to_text
+from pathosnet.evaluation.results import measure_results
+from pathosnet.evaluation.tables import Table
 
 GROUPS = {("iemocap", "en"): "hasn", ("emofilm", "it"): "has", ("emofilm", "es"): "has", ("angry", "de"): "a"}
 
@@ -75,10 +83,20 @@ def test_seeds_are_averaged():
     assert set(alone[0].over_seeds.values()) == {None}
 
 
+def test_macro_f1_and_log_loss_are_those_of_all_folds_together():
+    predictions = make_predictions(num_seeds=2)
+    (row,) = aggregate(predictions)
+    seeds = list(predictions.groups("seed").values())
+    f1s = [f1_score(seed.truth, seed.predicted, average="macro") for seed in seeds]
+    assert row.macro_f1 == pytest.approx(np.mean(f1s), abs=1e-9)
+    losses = [log_loss(seed.truth, seed.probabilities) for seed in seeds]
+    assert row.log_loss == pytest.approx(np.mean(losses), abs=1e-9)
+
+
 def test_single_class_has_no_figures():
     row = next(row for row in aggregate(make_predictions(GROUPS)) if row.name == "angry (de)")
     assert set(row.figures.values()) == {None}
-    assert row.uar is row.accuracy is row.pooled_uar is None
+    assert row.uar is row.accuracy is row.pooled_uar is row.macro_f1 is None
     assert set(row.over_seeds.values()) == {None}
     assert row.recalls["anger"] is not None
 
@@ -104,8 +122,12 @@ def test_class_that_does_not_occur_has_no_confusion():
 # Tables
 
 
+def table_of(*arguments, **options) -> Table:
+    return measure_results(make_predictions(*arguments, **options)).table()
+
+
 def test_table_shows_per_cent_and_dashes():
-    lines = to_markdown(aggregate(make_predictions(GROUPS))).splitlines()
+    lines = table_of(GROUPS).markdown().splitlines()
     assert lines[0] == "| corpus | utterances | Acc. | Prec. | Rec. | F1 | AUC | UAR |"
     assert lines[5] == "| angry (de) | 60 | – | – | – | – | – | – |"
     accuracy = aggregate(make_predictions(GROUPS))[0].figures["accuracy"]
@@ -113,29 +135,31 @@ def test_table_shows_per_cent_and_dashes():
 
 
 def test_csv_has_all_digits_and_empty_cells():
-    rows = aggregate(make_predictions(GROUPS))
-    lines = [line.split(",") for line in to_csv(rows).splitlines()]
+    predictions = make_predictions(GROUPS)
+    rows = aggregate(predictions)
+    lines = [line.split(",") for line in measure_results(predictions).precise_table().csv().splitlines()]
     metrics = ["accuracy", "precision", "recall", "f1", "auc", "uar"]
     sds = [f"{metric}_sd_over_seeds" for metric in metrics]
-    assert lines[0] == ["corpus", "utterances", *metrics, "uar_sd", "pooled_uar", *sds]
+    assert lines[0] == ["corpus", "utterances", *metrics, "uar_sd", "pooled_uar", *sds, "macro_f1", "log_loss"]
     assert float(lines[1][6]) == pytest.approx(rows[0].figures["auc"], abs=1e-6)
-    assert lines[1][10:] == [""] * 6  # of a single seed
-    assert lines[4] == ["angry (de)", "60", *[""] * 14]
+    assert lines[1][10:16] == [""] * 6  # of a single seed
+    assert lines[4][:-1] == ["angry (de)", "60", *[""] * 15]
 
 
 def test_csv_has_deviations_of_several_seeds():
-    rows = aggregate(make_predictions(num_seeds=2))
-    values = to_csv(rows).splitlines()[1].split(",")
+    predictions = make_predictions(num_seeds=2)
+    rows = aggregate(predictions)
+    values = measure_results(predictions).precise_table().csv().splitlines()[1].split(",")
     expected = [rows[0].over_seeds[metric] for metric in ("accuracy", "precision", "recall", "f1", "auc", "uar")]
-    assert [float(value) for value in values[10:]] == pytest.approx(expected, abs=1e-6)
+    assert [float(value) for value in values[10:16]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_latex_escapes_what_it_must():
-    text = to_latex(aggregate(make_predictions({("my_corpus & 50%", "en"): "hasn"})))
+    text = table_of({("my_corpus & 50%", "en"): "hasn"}).latex()
     assert r"my\_corpus \& 50\% (en) & 60 & " in text
     assert r"$\pm$" in text
     assert text.count(r"\\") == 2
 
 
 def test_terminal_table_is_aligned():
-    assert len({len(line) for line in to_text(aggregate(make_predictions(GROUPS))).splitlines()}) == 1
+    assert len({len(line) for line in table_of(GROUPS).text().splitlines()}) == 1

@@ -92,9 +92,9 @@ def test_a_temperature_is_found_again():
     generator = np.random.default_rng(0)
     honest = generator.dirichlet(np.full(4, 0.7), size=20_000)
     truth = np.array([generator.choice(4, p=row) for row in honest])
-    assert fit_temperature(truth, honest) == pytest.approx(1.0, abs=0.03)
-    assert fit_temperature(truth, change_temperature(honest, 0.4)) == pytest.approx(2.5, abs=0.1)
-    assert fit_temperature(truth, change_temperature(honest, 3.0)) == pytest.approx(1 / 3, abs=0.02)
+    assert fit_temperature(truth, np.log(honest)) == pytest.approx(1.0, abs=0.03)
+    assert fit_temperature(truth, np.log(change_temperature(honest, 0.4))) == pytest.approx(2.5, abs=0.1)
+    assert fit_temperature(truth, np.log(change_temperature(honest, 3.0))) == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_scaling_divides_logits_and_keeps_the_order():
@@ -115,7 +115,7 @@ def test_certainty_stays_finite():
 
 @pytest.mark.parametrize("probabilities", [np.zeros((0, 3)), np.array([[np.nan, 0.5, 0.5]])])
 def test_nothing_to_fit(probabilities):
-    with pytest.raises(ValueError, match="expected probabilities of at least one utterance"):
+    with pytest.raises(ValueError, match="expected logits of at least one utterance"):
         fit_temperature(np.zeros(len(probabilities), dtype=int), probabilities)
 
 

@@ -3,17 +3,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
     confusion_matrix,
     f1_score,
+    log_loss,
     precision_score,
     recall_score,
     roc_auc_score,
 )
 
 from pathosnet.evaluation import Metrics, measure
+from pathosnet.evaluation.metrics import jensen_shannon_divergence
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 SAME = 1e-6
@@ -46,6 +49,33 @@ def test_every_figure_is_scikit_learns(seed, classes):
     for label, recall in zip(classes, recalls, strict=True):
         assert metrics.recalls[LABELS[label]] == pytest.approx(recall, abs=SAME)
     assert metrics.confusion == confusion_matrix(truth, predicted, labels=range(4)).tolist()
+    assert metrics.macro_f1 == pytest.approx(f1_score(truth, predicted, average="macro", zero_division=0), abs=SAME)
+    assert metrics.log_loss == pytest.approx(log_loss(truth, probabilities, labels=range(4)), abs=SAME)
+    assert metrics.jensen_shannon is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_raters_shares_are_compared_as_scikit_learn_and_scipy_do(seed):
+    truth, probabilities = random_case(57, (0, 1, 2, 3), seed)
+    shares = np.random.default_rng(seed).dirichlet(np.ones(4), 57)
+    metrics = measure(truth, probabilities, LABELS, shares=shares)
+    distances = [jensenshannon(p, q, base=2) for p, q in zip(shares, probabilities, strict=True)]
+    assert metrics.jensen_shannon == pytest.approx(np.mean(np.square(distances)), abs=SAME)
+    # Cross-entropy against shares is the log loss of every label, weighted with its share.
+    repeated = np.repeat(np.arange(57), 4)
+    expected = log_loss(np.tile(np.arange(4), 57), probabilities[repeated], sample_weight=shares.ravel())
+    assert metrics.log_loss == pytest.approx(expected, abs=SAME)
+    assert metrics.uar == measure(truth, probabilities, LABELS).uar
+
+
+def test_divergence_is_nothing_between_equals_and_one_bit_between_certain_opposites():
+    certain = np.eye(2)
+    assert jensen_shannon_divergence(certain, certain) == 0
+    assert jensen_shannon_divergence(certain, certain[::-1]) == pytest.approx(1)
+
+
+def test_certain_mistakes_have_a_finite_loss():
+    assert np.isfinite(measure([1], np.eye(2)[[0]], ("a", "b")).log_loss)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,8 @@ import pytest
 from making import make_predictions, write_tone
 
 from pathosnet.evaluation import Predictions, plot_confusion_matrix
-from pathosnet.evaluation.results import Experiment, measure_results, write_evaluation
+from pathosnet.evaluation.report import CrossValidationReport, write_evaluation
+from pathosnet.evaluation.results import measure_results
 
 ATTACK = "<script>alert('x')</script> & \"quoted\" <img src=x onerror=alert(1)>"
 GROUPS = {("iemocap", "en"): "hasn", ("emofilm", "it"): "has", ("angry", ""): "a"}
@@ -20,11 +21,10 @@ CHROMIUM = next(
 VOID = {"meta", "img", "link", "br", "hr"}
 
 
-def experiment(**options: object) -> Experiment:
+def experiment(**options: object) -> CrossValidationReport:
     epochs = [{"train_loss": 1.0 / k, "val_loss": 1.2 / k, "val_accuracy": 0.5, "val_uar": 0.4} for k in range(1, 6)]
     known = {
         "predictions": make_predictions(GROUPS),
-        "counts": {"iemocap (en)": {"happiness": 15, "anger": 15, "sadness": 15, "neutral": 15}},
         "guarantees": ["no test speaker occurs in training"] * 3,
         "leaks": ["0 of 3 test speakers also occur in training"] * 3,
         "histories": {"logmel-1-branches": [epochs, epochs[:3]], "ensemble-3-classifier": [epochs, epochs]},
@@ -32,7 +32,7 @@ def experiment(**options: object) -> Experiment:
         "versions": {"torch": "2.11.0"},
         "command": "pathosnet cross-validate a.csv --out runs/x",
     }
-    return Experiment(**{**known, **options})
+    return CrossValidationReport(**{**known, **options})
 
 
 class Page(HTMLParser):
@@ -166,8 +166,7 @@ def test_dollar_signs_are_no_formulas(tmp_path):
     """Matplotlib takes what stands between two for TeX, and fails at commands that it does not know."""
     labels = (r"ha$\x$", "anger", "sadness", "neutral")
     predictions = make_predictions({(r"a$\bad$", "en"): "hasn"}, labels=labels)
-    counts = {"a": dict.fromkeys(labels, 15)}
-    results = write_evaluation(tmp_path, experiment(predictions=predictions, counts=counts))
+    results = write_evaluation(tmp_path, experiment(predictions=predictions))
     plot_confusion_matrix(np.eye(4).tolist(), labels, tmp_path / "one.png")
     assert results.rows[0].name == r"a$\bad$ (en)"
     assert (tmp_path / "one.png").stat().st_size > 5_000

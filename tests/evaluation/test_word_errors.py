@@ -1,7 +1,7 @@
 import pytest
 
 from pathosnet.evaluation import measure_word_errors
-from pathosnet.evaluation.word_errors import normalise_transcript
+from pathosnet.evaluation.metrics import normalize_transcript
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from pathosnet.evaluation.word_errors import normalise_transcript
     ],
 )
 def test_case_punctuation_tags_and_blanks_are_removed(text, expected):
-    assert normalise_transcript(text) == expected
+    assert normalize_transcript(text) == expected
 
 
 def test_errors_by_hand():

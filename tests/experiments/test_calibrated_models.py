@@ -8,7 +8,7 @@ from making import make_corpus, read_rows, tiny_config
 
 from pathosnet import PathosNet
 from pathosnet.evaluation.calibration import change_temperature
-from pathosnet.experiment import train
+from pathosnet.experiments.train import train
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,16 @@
+import copy
 import dataclasses
+import json
 import math
+import pickle
 
+import numpy as np
 import pytest
 
-from pathosnet.config import Names, TrainConfig, parse_pairs
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
+from pathosnet.experiments.config import GROUPS, TrainConfig
+from pathosnet.options import Names, descriptions, parse_pairs
 
 PAPER = {
     "labels": ("happiness", "anger", "sadness", "neutral"),
@@ -160,7 +165,10 @@ def test_fold_is_one_of_the_folds(options):
 
 
 def test_unknown_acoustic_features_are_listed_with_the_known_ones():
-    with pytest.raises(InputError, match="acoustic: expected logmel, vggish, ghostvlad or none, got 'mfcc'"):
+    with pytest.raises(
+        InputError,
+        match=r"acoustic: expected logmel, vggish, ghostvlad, a speech encoder \(.*\), .* or none, got 'mfcc'",
+    ):
         TrainConfig(acoustic="logmel,mfcc")
 
 
@@ -200,3 +208,74 @@ def test_words_out_of_a_list_are_checked(option):
 def test_numbers_are_finite(option, value):
     with pytest.raises(InputError, match=option):
         TrainConfig(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": "3"}, "epochs: expected a whole number, got '3'; write epochs=3"),
+        ({"epochs": 3.5}, "epochs: expected a whole number, got 3.5"),
+        ({"epochs": None}, "epochs: expected a whole number, got null"),
+        ({"learning_rate": "1e-4"}, "learning_rate: expected a number, got '1e-4'; write learning_rate=0.0001"),
+        ({"learning_rate": True}, "learning_rate: expected a number, got True"),
+        ({"progress": "no"}, "progress: expected true or false, got 'no'; write progress=False"),
+        ({"labels": 3}, "labels: expected a list of names, got 3"),
+        ({"labels": [None]}, r"labels: expected a list of names, got \[None\]"),
+        ({"vggish": 3.0j}, "vggish: expected text, got 3j"),
+        ({"feature_options": []}, r"feature_options: expected names with values, got \[\]"),
+    ],
+)
+def test_values_of_another_type_are_errors_that_say_what_was_meant(options, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        TrainConfig(**options)
+
+
+def test_unknown_options_name_the_closest():
+    with pytest.raises(InputError, match=r"^epoch: there is no such option; did you mean epochs\?$"):
+        TrainConfig(epoch=3)
+    with pytest.raises(InputError, match="did you mean batch_size"):
+        TrainConfig().replace(batchsize=3)
+    with pytest.raises(InputError, match="zzz: there is no such option"):
+        TrainConfig(zzz=3)
+
+
+def test_whole_numbers_are_numbers_and_numpys_too():
+    config = TrainConfig(learning_rate=1, epochs=np.int64(3), dropout=np.float32(0.25), devices=2)
+    assert (config.learning_rate, config.epochs, config.dropout, config.devices) == (1.0, 3, 0.25, "2")
+    assert type(config.learning_rate) is float
+    assert type(config.epochs) is int
+
+
+def test_copies_have_other_values():
+    config = TrainConfig(epochs=3)
+    assert config.replace(seed=1) == dataclasses.replace(config, seed=1) == TrainConfig(epochs=3, seed=1)
+    assert config.seed == 0
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+
+
+def test_a_dictionary_goes_into_json_and_back():
+    config = TrainConfig(text=["en=a.vec", "it=b.vec"], augmentation="masks", workers=2)
+    values = config.to_dict()
+    assert values == dataclasses.asdict(config) | {
+        name: list(value) for name, value in values.items() if isinstance(value, list)
+    }
+    assert TrainConfig(**json.loads(json.dumps(values))) == config
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TrainConfig)])
+def test_null_in_a_file_means_the_default(name):
+    assert TrainConfig.read({name: None}) == TrainConfig()
+
+
+def test_files_may_spell_numbers_out():
+    read = TrainConfig.read({"learning_rate": "1e-4", "epochs": "3", "progress": "false", "workers": "null"})
+    assert read == TrainConfig(learning_rate=1e-4, epochs=3, progress=False)
+    with pytest.raises(InputError, match="epochs: expected a whole number, got 'many'"):
+        TrainConfig.read({"epochs": "many"})
+
+
+def test_every_option_is_of_one_group_and_described():
+    names = [field.name for group in GROUPS for field in dataclasses.fields(group)]
+    assert names == [field.name for field in dataclasses.fields(TrainConfig)]
+    assert descriptions(TrainConfig).keys() == set(names)
+    assert all(issubclass(TrainConfig, group) for group in GROUPS)

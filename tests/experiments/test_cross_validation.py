@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,12 @@ import yaml
 from filelock import FileLock
 from making import make_corpus, read_rows, tiny_config
 
-from pathosnet import PathosNet
-from pathosnet.cross_validation import cross_validate
+from pathosnet import PathosNet, cli
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Predictions
-from pathosnet.experiment import train
-from pathosnet.training import callbacks, fitting
+from pathosnet.experiments.cross_validate import cross_validate
+from pathosnet.experiments.train import train
+from pathosnet.training import callbacks, trainer
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def kill_at(monkeypatch, fold: int, stage: str, epoch: int) -> None:
 def test_interrupted_run_ends_as_if_it_had_not_been(corpus, tmp_path, monkeypatch, epoch):
     config = tiny_config(num_folds=2, epochs=6, patience=6)
     whole = cross_validate([corpus], tmp_path / "whole", config)
-    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as dying:
         kill_at(dying, fold=1, stage="logmel-1-branches", epoch=epoch)
         with pytest.raises(Killed):
@@ -117,39 +116,46 @@ def test_interrupted_run_ends_as_if_it_had_not_been(corpus, tmp_path, monkeypatc
     assert not list(tmp_path.rglob("*.partial"))
 
 
+DYING = """
+import os, signal
+from pathosnet.training import callbacks, trainer
+trainer.CHECKPOINT_SECONDS = 0.0
+start, folds = callbacks.EpochSeed.on_train_batch_start, []
+
+def dying(self, trainer, module, batch, batch_idx):
+    if (trainer.current_epoch, batch_idx) == (0, 0):
+        folds.append(self.stage)
+    if (len(folds), trainer.current_epoch, batch_idx) == (2, 3, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    start(self, trainer, module, batch, batch_idx)
+
+callbacks.EpochSeed.on_train_batch_start = dying
+from pathosnet.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_killed_process_goes_on_with_the_same_command(corpus, tmp_path):
-    """SIGKILL in the third fold, after a checkpoint."""
-    options = [
-        "--num-folds=3",
-        "--epochs=30",
-        "--patience=30",
-        "--audio-width=16",
-        "--batch-size=4",
-        "--accelerator=cpu",
-    ]
-    code = "import pathosnet.training.fitting as f; f.CHECKPOINT_SECONDS = 0; from pathosnet.cli import main; main()"
+    """SIGKILL in the middle of an epoch of the second fold, after a checkpoint."""
+    options = ["--num-folds=2", "--epochs=6", "--patience=6", "--audio-width=4", "--batch-size=4", "--accelerator=cpu"]
 
     def command(out: str) -> list[str]:
-        return [sys.executable, "-c", code, "cross-validate", str(corpus), "--out", str(tmp_path / out), *options]
+        return ["cross-validate", str(corpus), "--out", str(tmp_path / out), *options]
 
-    process = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    checkpoint = tmp_path / "killed" / "seed0" / "fold2.partial" / "checkpoints" / "logmel-1-branches.ckpt"
-    while not checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert checkpoint.exists()
-    subprocess.run(command("killed"), check=True, capture_output=True)
-    assert list((tmp_path / "killed" / "seed0" / "fold2" / "logs").glob("*-from-epoch-*"))
-    subprocess.run(command("whole"), check=True, capture_output=True)
+    killed = subprocess.run([sys.executable, "-c", DYING, *command("killed")], capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (tmp_path / "killed/seed0/fold1.partial/checkpoints/logmel-1-branches.ckpt").exists()
+    cli.main(command("killed"))
+    assert list((tmp_path / "killed" / "seed0" / "fold1" / "logs").glob("*-from-epoch-*"))
+    cli.main(command("whole"))
     assert (tmp_path / "killed" / "predictions.csv").read_bytes() == (
         tmp_path / "whole" / "predictions.csv"
     ).read_bytes()
 
 
 def test_finished_run_is_not_run_again(finished, corpus, monkeypatch):
-    monkeypatch.setattr("pathosnet.cross_validation.train_fold", None)
+    monkeypatch.setattr("pathosnet.experiments.cross_validate.train_fold", None)
     before = (finished / "predictions.csv").read_bytes()
     cross_validate([corpus], finished, tiny_config(num_folds=3), seeds=(0, 7))
     assert (finished / "predictions.csv").read_bytes() == before
@@ -186,7 +192,7 @@ def test_several_corpora_are_tested_together(corpus, tmp_path):
     other = make_corpus(tmp_path / "other", per_class=6, seed=1, corpus="second")
     result = cross_validate([corpus, other], tmp_path / "cv", tiny_config(num_folds=2, epochs=1))
     assert {key: len(group) for key, group in result.predictions.groups("corpus").items()} == {
-        ("corpus",): 32,
+        (f"{corpus.parent.name}/corpus",): 32,  # both manifests are called corpus.csv
         ("second",): 24,
     }
 
@@ -218,8 +224,8 @@ def test_fold_that_another_process_has_claimed_is_waited_for(corpus, tmp_path, m
         finished_before.extend(sorted(path.name for path in (tmp_path / "cv" / "seed0").glob("fold?")))
         lock.release()
 
-    monkeypatch.setattr("pathosnet.cross_validation.time.sleep", release)
-    monkeypatch.setattr("pathosnet.cross_validation.OPENING", ("seed0",))
+    monkeypatch.setattr("pathosnet.experiments.cross_validate.time.sleep", release)
+    monkeypatch.setattr("pathosnet.experiments.cross_validate.OPENING", ("seed0",))
     cross_validate([corpus], tmp_path / "cv", tiny_config(num_folds=3, epochs=1))
     assert finished_before == ["fold0", "fold2"]
     assert len(list((tmp_path / "cv" / "seed0").glob("fold?"))) == 3
@@ -253,6 +259,6 @@ def test_tasks_of_a_slurm_array_share_the_folds(corpus, tmp_path):
     finished_folds = [
         line.split(":")[0] for text in said for line in text.splitlines() if line.startswith("seed 0, fold")
     ]
-    assert sorted(finished_folds) == [f"seed 0, fold {k} of 4" for k in (1, 2, 3, 4)]
+    assert sorted(finished_folds) == [f"seed 0, fold {k} (of 0 to 3)" for k in range(4)]
     rows = sorted(int(row["row"]) for row in read_rows(out / "predictions.csv"))
     assert rows == list(range(2, 34))

@@ -9,15 +9,16 @@ import torch
 from making import PITCH, make_corpus, read_rows, tiny_config
 
 from pathosnet import PathosNet
-from pathosnet.config import FINETUNE_DEFAULTS
-from pathosnet.cross_validation import cross_validate
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Estimates, measure_dimensions
 from pathosnet.evaluation.comparison import Predictions
-from pathosnet.experiment import evaluate, train
-from pathosnet.export import check, export
-from pathosnet.finetuning import finetune
-from pathosnet.robustness import measure_robustness
+from pathosnet.experiments.config import FINETUNE_DEFAULTS
+from pathosnet.experiments.cross_validate import cross_validate
+from pathosnet.experiments.evaluate import evaluate
+from pathosnet.experiments.finetune import finetune
+from pathosnet.experiments.robustness import measure_robustness
+from pathosnet.experiments.train import train
+from pathosnet.recognizer.export import check, export
 
 TARGETS = ("valence", "activation")
 VALENCE = {"happiness": 70.0, "anger": 20.0, "sadness": 10.0, "neutral": 50.0}
@@ -44,7 +45,7 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(corpus, tmp_path_factory):
-    """Trained long enough to have learnt it."""
+    """Trained long enough to have learned it."""
     pace = {"epochs": 40, "learning_rate": 3e-3, "learning_rate_decay": 0.03, "dropout": 0.2}
     widths = {"audio_width": 16, "text_width": 16, "batch_norm_momentum": 0.1}
     return train(corpus, tmp_path_factory.mktemp("runs") / "run", config(**pace, **widths, patience=40))
@@ -183,7 +184,12 @@ def test_cross_validation_reports_numbers(corpus, tmp_path):
 
 def test_several_corpora_have_a_row_each(corpus, tmp_path):
     other = make_corpus(
-        tmp_path / "other", per_class=4, language="it", valence=lambda n, _: 5 + n, activation=lambda n, _: n % 5
+        tmp_path / "other",
+        per_class=4,
+        seed=1,
+        language="it",
+        valence=lambda n, _: 5 + n,
+        activation=lambda n, _: n % 5,
     ).rename(tmp_path / "other" / "second.csv")
     result = cross_validate([corpus, other], tmp_path / "cv", config(num_folds=2, epochs=1))
     assert [line.split("  ")[0] for line in result.table.splitlines()] == [

@@ -5,10 +5,11 @@ import torch
 from making import make_corpus, random_vggish, read_rows, save_weights, tiny_config
 
 from pathosnet import PathosNet
-from pathosnet.config import FINETUNE_DEFAULTS
 from pathosnet.errors import InputError
-from pathosnet.experiment import evaluate, train
-from pathosnet.finetuning import finetune
+from pathosnet.experiments.config import FINETUNE_DEFAULTS
+from pathosnet.experiments.evaluate import evaluate
+from pathosnet.experiments.finetune import finetune
+from pathosnet.experiments.train import train
 
 EKMAN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 

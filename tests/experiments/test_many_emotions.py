@@ -6,9 +6,10 @@ import pytest
 from making import make_corpus, tiny_config
 
 from pathosnet import PathosNet
-from pathosnet.cross_validation import cross_validate
 from pathosnet.evaluation import Predictions
-from pathosnet.experiment import evaluate, train
+from pathosnet.experiments.cross_validate import cross_validate
+from pathosnet.experiments.evaluate import evaluate
+from pathosnet.experiments.train import train
 
 EMOTIONS = ("anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """RAVDESS' eight, as sorted as labels of a corpus are."""

@@ -1,15 +1,15 @@
 import pytest
 import yaml
 
-from pathosnet.config import SPLITS, TrainConfig
 from pathosnet.errors import InputError
-from pathosnet.presets import preset_names, preset_path
+from pathosnet.experiments.config import SPLITS, TrainConfig
+from pathosnet.experiments.presets import preset_names, preset_path
 
 PAPER = ("baseline", "pathosnet", "pathosnet-multilingual", "authors-v2")
 
 
-def test_presets_are_the_papers_models_the_authors_and_two_that_need_nothing():
-    assert preset_names() == sorted((*PAPER, "offline", "dimensions"))
+def test_presets_are_the_papers_models_the_authors_two_that_need_nothing_and_a_speech_encoder():
+    assert preset_names() == sorted((*PAPER, "offline", "dimensions", "speech"))
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -36,6 +36,23 @@ def test_every_value_cites_its_source(name):
         assert any(word in line for word in ("section", "silent", "code", "not overlapping")), line
 
 
+def test_preset_speech_is_a_linear_network_on_a_frozen_encoder():
+    config = TrainConfig(**yaml.safe_load(preset_path("speech").read_text(encoding="utf-8")))
+    assert (config.acoustic, config.text, config.network) == (("whisper-base",), (), "linear")
+    assert config.standardize
+    assert config.refit
+    assert not config.fine_tune
+    assert config.normalize == "none"
+    assert config.level == "auto"
+
+
 def test_unknown_preset_names_the_known():
     with pytest.raises(InputError, match=r"preset: expected authors-v2, baseline, .*, got 'best'; .*--config"):
         preset_path("best")
+
+
+def test_preset_speech_penalizes_weights_as_logistic_regression_does():
+    config = TrainConfig(**yaml.safe_load(preset_path("speech").read_text(encoding="utf-8")))
+    assert config.optimizer == "Adam"  # AdamW's weight_decay is no penalty on the loss
+    assert config.optimizer_options == {"weight_decay": 1.0}
+    assert config.dropout == 0.0

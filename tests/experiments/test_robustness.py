@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from making import contents, make_corpus, read_rows, tiny_config, write_manifest
 
-import pathosnet.extraction
-from pathosnet import PathosNet, cli, degradation
+from pathosnet import PathosNet, cli
+from pathosnet.audio import degradation, read_ahead
 from pathosnet.errors import InputError
-from pathosnet.experiment import Run, evaluate, train
-from pathosnet.extractors import LogMelExtractor
+from pathosnet.experiments.evaluate import evaluate
+from pathosnet.experiments.robustness import Robustness, measure_robustness
+from pathosnet.experiments.run_folder import Run
+from pathosnet.experiments.train import train
 from pathosnet.features import HashedWords, TextEmbedder
+from pathosnet.features.acoustic.extractors import LogMelExtractor
 from pathosnet.models import EmotionNetwork
-from pathosnet.robustness import Robustness, measure_robustness
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,21 @@ def test_noise_reaches_its_level_and_does_harm(finished, corpus):
     assert loud.mean("uar") < clean.mean("uar")
 
 
+def test_gain_changes_the_level_alone(finished, corpus, monkeypatch):
+    given = []
+    monkeypatch.setattr(degradation, "change_gain", lambda waveform, gain: given.append(gain) or waveform)
+    clean, quiet, loud = measured(finished, corpus, gain=[-20.0, 6.0], part="all").points
+    assert [(p.condition, p.target) for p in (quiet, loud)] == [("gain", -20.0), ("gain", 6.0)]
+    assert quiet.mean("uar") == loud.mean("uar") == clean.mean("uar")
+    assert given == [-20.0] * 32 + [6.0] * 32
+
+
+def test_gain_scales_samples_and_clips_them():
+    waveform = torch.tensor([0.5, -0.1])
+    assert degradation.change_gain(waveform, -20.0).tolist() == pytest.approx([0.05, -0.01])
+    assert degradation.change_gain(waveform, 20.0).tolist() == pytest.approx([1.0, -1.0])
+
+
 def test_telephone_changes_the_voice_alone(finished, corpus, monkeypatch):
     monkeypatch.setattr(degradation, "telephone", lambda waveform: waveform * 0)
     clean, telephone = measured(finished, corpus, telephone=True, part="all").points
@@ -134,8 +152,8 @@ def test_mean_and_deviation_over_the_seeds(finished, corpus):
 
 def test_recordings_are_read_once_for_all_word_error_rates(finished, corpus, monkeypatch):
     read = []
-    load = pathosnet.extraction.load_audio
-    monkeypatch.setattr(pathosnet.extraction, "load_audio", lambda path: read.append(path) or load(path))
+    load = read_ahead.read_recording
+    monkeypatch.setattr(read_ahead, "read_recording", lambda path: read.append(path) or load(path))
     measured(finished, corpus, wer=[0.1, 0.5, 0.9], seeds=[0, 1])
     assert len(read) == len(set(read)) == 7
 
@@ -154,8 +172,8 @@ def test_texts_are_embedded_once_for_all_noises(finished, corpus, monkeypatch):
     ("inputs", "conditions"),
     [
         ({"text": 300}, {"clean", "words"}),
-        ({"logmel": 256}, {"clean", "noise", "telephone"}),
-        ({"logmel": 256, "text": 300}, {"clean", "words", "noise", "telephone"}),
+        ({"logmel": 256}, {"clean", "noise", "gain", "telephone"}),
+        ({"logmel": 256, "text": 300}, {"clean", "words", "noise", "gain", "telephone"}),
     ],
 )
 def test_by_default_all_that_the_model_reads_is_made_worse(inputs, conditions, corpus, tmp_path):
@@ -171,8 +189,8 @@ def test_model_must_read_what_is_made_worse(corpus, tmp_path):
     text, voice = save(tmp_path / "text", {"text": 300}), save(tmp_path / "voice", {"logmel": 256})
     with pytest.raises(InputError, match="voice: reads no text, so that --wer does not apply to it"):
         measure_robustness(voice, corpus, wer=[0.1])
-    for options in ({"snr": [10.0]}, {"telephone": True}):
-        with pytest.raises(InputError, match="text: reads no audio, so that --snr and --telephone do not apply to it"):
+    for options in ({"snr": [10.0]}, {"gain": [-6.0]}, {"telephone": True}):
+        with pytest.raises(InputError, match="text: reads no audio, so that --snr, --gain and --telephone do not"):
             measure_robustness(text, corpus, **options)
 
 

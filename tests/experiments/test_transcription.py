@@ -13,7 +13,7 @@ from pathosnet import cli
 from pathosnet.corpora import read_manifest
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.transcription import transcribe
+from pathosnet.experiments.transcribe import transcribe
 
 TEXTS = ["Go away!", "", "Tutto bene", "", "Yes"]
 LANGUAGES = ["en", "en", "it", "it", ""]
@@ -37,8 +37,8 @@ def count_samples(waveform, language):
     return f"{language}  {len(waveform)}\n"
 
 
-def run(corpus: Path, recogniser=count_samples, out: str = "out.csv", **options):
-    return transcribe(corpus, corpus.parent / out, recogniser, progress=False, **options)
+def run(corpus: Path, recognizer=count_samples, out: str = "out.csv", **options):
+    return transcribe(corpus, corpus.parent / out, recognizer, progress=False, **options)
 
 
 # What is written
@@ -67,14 +67,14 @@ def test_all_rows_are_transcribed_if_asked(corpus):
     assert [row["reference_text"] for row in rows] == TEXTS
 
 
-def test_reference_survives_a_second_recogniser(corpus):
+def test_reference_survives_a_second_recognizer(corpus):
     run(corpus, all_rows=True)
     done = run(corpus.parent / "out.csv", lambda waveform, language: "yes", out="second.csv", all_rows=True)
     rows = read_rows(corpus.parent / "second.csv")
     assert [row["text"] for row in rows] == ["yes"] * 5
     assert [row["reference_text"] for row in rows] == TEXTS
     assert done.errors is not None
-    assert done.errors.utterances == 3  # what the first recogniser heard is no reference
+    assert done.errors.utterances == 3  # what the first recognizer heard is no reference
 
 
 def test_corpus_without_the_column_gets_it(tmp_path):
@@ -182,17 +182,17 @@ def test_row_without_audio_is_a_failure_only_if_it_has_no_text(corpus):
     ]
 
 
-def refused(corpus: Path, match: str, recogniser=count_samples, **options) -> None:
+def refused(corpus: Path, match: str, recognizer=count_samples, **options) -> None:
     """Refuses, and writes nothing."""
     before = contents(corpus.parent)
     with pytest.raises(InputError, match=match):
-        run(corpus, recogniser, **options)
+        run(corpus, recognizer, **options)
     assert contents(corpus.parent) == before
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_written(corpus):
     refused(corpus, "is the corpus itself", out="corpus.csv", overwrite=True)
-    refused(corpus, "expected hf:MODEL", recogniser="whisper")
+    refused(corpus, "expected hf:MODEL", recognizer="whisper")
     (corpus.parent / "out.csv").write_text("precious")
     refused(corpus, r"out.csv: exists already; .*--overwrite")
     write_manifest(corpus, [{"sound": "a.wav"}])
@@ -225,16 +225,16 @@ def test_interrupted_run_goes_on_where_it_was(corpus):
 def test_line_that_was_cut_off_is_written_again(corpus):
     partial = corpus.parent / "out.csv.partial.jsonl"
     record = {"row": 3, "audio": str(corpus.parent / "clips" / "1.wav"), "language": "en", "text": "ναι", "error": None}
-    whole = json.dumps({"recogniser": "count_samples"}) + "\n" + json.dumps(record, ensure_ascii=False) + "\n"
+    whole = json.dumps({"recognizer": "count_samples"}) + "\n" + json.dumps(record, ensure_ascii=False) + "\n"
     partial.write_bytes(whole.encode() + json.dumps({**record, "row": 5}, ensure_ascii=False).encode()[:60])
     assert run(corpus).transcribed == 2
     assert [row["text"] for row in read_rows(corpus.parent / "out.csv")][1:4:2] == ["ναι", "it 6400"]
 
 
-def test_other_recogniser_does_not_go_on(corpus):
+def test_other_recognizer_does_not_go_on(corpus):
     partial = corpus.parent / "out.csv.partial.jsonl"
-    partial.write_text('{"recogniser": "hf:openai/whisper-small"}\n')
-    refused(corpus, "was begun by the recogniser hf:openai/whisper-small; delete it")
+    partial.write_text('{"recognizer": "hf:openai/whisper-small"}\n')
+    refused(corpus, "was begun by the recognizer hf:openai/whisper-small; delete it")
     partial.write_text("these are no results\n")
     refused(corpus, r"partial.jsonl: is damaged .*delete it")
 
@@ -255,9 +255,9 @@ def test_killed_command_goes_on_where_it_was(corpus):
         "open(log, 'a').write(name + '\\n'); "
         "time.sleep(0 if name != '1.wav' or os.path.exists(gate) else 20); print('heard', name)"
     )
-    recogniser = "command:" + shlex.join([sys.executable, "-c", code, "{audio}", str(log), str(gate)])
+    recognizer = "command:" + shlex.join([sys.executable, "-c", code, "{audio}", str(log), str(gate)])
     out = corpus.parent / "out.csv"
-    arguments = ["transcribe", str(corpus), "--out", str(out), "--all", "--recogniser", recogniser]
+    arguments = ["transcribe", str(corpus), "--out", str(out), "--all", "--recognizer", recognizer]
     process = subprocess.Popen([sys.executable, "-m", "pathosnet", *arguments], stderr=subprocess.PIPE, text=True)
     try:
         end = time.monotonic() + 60
@@ -280,15 +280,15 @@ def test_killed_command_goes_on_where_it_was(corpus):
 
 
 @pytest.fixture
-def recogniser(corpus, monkeypatch) -> str:
-    (corpus.parent / "fake_recogniser.py").write_text("def listen(waveform, language):\n    return 'go away'\n")
+def recognizer(corpus, monkeypatch) -> str:
+    (corpus.parent / "fake_recognizer.py").write_text("def listen(waveform, language):\n    return 'go away'\n")
     monkeypatch.syspath_prepend(corpus.parent)
-    return "python:fake_recogniser:listen"
+    return "python:fake_recognizer:listen"
 
 
-def test_command_prints_the_table(corpus, recogniser, capsys):
+def test_command_prints_the_table(corpus, recognizer, capsys):
     out = corpus.parent / "out.csv"
-    cli.main(["transcribe", str(corpus), "--out", str(out), "--recogniser", recogniser, "--all"])
+    cli.main(["transcribe", str(corpus), "--out", str(out), "--recognizer", recognizer, "--all"])
     captured = capsys.readouterr()
     assert captured.err == ""
     lines = captured.out.splitlines()
@@ -297,11 +297,11 @@ def test_command_prints_the_table(corpus, recogniser, capsys):
     assert read_rows(out)[0]["text"] == "go away"
 
 
-def test_command_prints_json_and_exits_with_2_after_failures(corpus, recogniser, capsys):
+def test_command_prints_json_and_exits_with_2_after_failures(corpus, recognizer, capsys):
     (corpus.parent / "clips" / "1.wav").write_text("no sound")
     out = corpus.parent / "out.csv"
     with pytest.raises(SystemExit) as caught:
-        cli.main(["transcribe", str(corpus), "--out", str(out), "--recogniser", recogniser, "--all", "--json"])
+        cli.main(["transcribe", str(corpus), "--out", str(out), "--recognizer", recognizer, "--all", "--json"])
     assert caught.value.code == 2
     captured = capsys.readouterr()
     report = json.loads(captured.out)
@@ -314,12 +314,12 @@ def test_command_prints_json_and_exits_with_2_after_failures(corpus, recogniser,
     assert [row["text"] for row in read_rows(out)][:2] == ["go away", ""]
 
 
-def test_command_without_references_says_so(corpus, recogniser, capsys):
-    cli.main(["transcribe", str(corpus), "--out", str(corpus.parent / "out.csv"), "--recogniser", recogniser])
+def test_command_without_references_says_so(corpus, recognizer, capsys):
+    cli.main(["transcribe", str(corpus), "--out", str(corpus.parent / "out.csv"), "--recognizer", recognizer])
     assert capsys.readouterr().out.splitlines()[-1].startswith("WER and CER are not known")
 
 
-def test_timeout_must_be_positive(corpus, recogniser, capsys):
+def test_timeout_must_be_positive(corpus, recognizer, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(
             [
@@ -327,8 +327,8 @@ def test_timeout_must_be_positive(corpus, recogniser, capsys):
                 str(corpus),
                 "--out",
                 str(corpus.parent / "out.csv"),
-                "--recogniser",
-                recogniser,
+                "--recognizer",
+                recognizer,
                 "--timeout=0",
             ]
         )

@@ -6,18 +6,18 @@ import sys
 import pytest
 import torch
 from encoders import write_bert, write_into_hub_cache, write_xlm_roberta
-from huggingface_hub import constants
 from making import make_corpus, tiny_config, tone
 from serving import hub_server
 
 from pathosnet import PathosNet
 from pathosnet.corpora import read_manifest
-from pathosnet.corpus_features import build_text_embedder, extract_features
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.experiment import train
-from pathosnet.feature_store import hash_weights
+from pathosnet.experiments.prepare import build_text_embedder
+from pathosnet.experiments.train import train
 from pathosnet.features import ContextualEmbedding, HashedWords, SentenceEmbedding, TextEmbedder, load_encoder
+from pathosnet.features.extract import extract_features
+from pathosnet.features.store import hash_weights
 from pathosnet.models import EmotionNetwork
 
 pytest.importorskip("transformers")
@@ -94,7 +94,7 @@ def test_a_layer_that_is_not_there(bert_folder, layer):
 @pytest.mark.parametrize("name", ["bert", "xlm_roberta"])
 def test_texts_have_the_same_vectors_together_as_alone(name, request, monkeypatch):
     embedding = request.getfixturevalue(name)
-    monkeypatch.setattr("pathosnet.features.contextual_embedding.WINDOWS_AT_ONCE", 3)
+    monkeypatch.setattr("pathosnet.features.text.contextual.WINDOWS_AT_ONCE", 3)
     texts = [*TEXTS, "ciao no " * 20, "ciao"]
     together = embedding.embed_texts(texts)
     assert [len(found) for found in together[:3]] == [len(embedding.embed_texts([text])[0]) for text in texts[:3]]
@@ -174,7 +174,7 @@ def test_tables_of_other_dimensions_do_not_go_with_it(bert):
 
 
 def test_a_corpus_is_embedded_as_its_texts_alone(bert, tmp_path, monkeypatch):
-    monkeypatch.setattr("pathosnet.corpus_features.TEXTS_AT_ONCE", 5)
+    monkeypatch.setattr("pathosnet.features.extract.TEXTS_AT_ONCE", 5)
     corpus = read_manifest(make_corpus(tmp_path / "corpus", per_class=2), PAPER_EMOTIONS)
     table = extract_features(corpus, {}, TextEmbedder({"*": bert}), False, device=torch.device("cpu"))
     for utterance, found in zip(corpus.utterances, table.sequences["text"], strict=True):
@@ -190,7 +190,7 @@ def test_configuration_and_weights_can_be_hashed(bert, bert_folder):
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_encoder_moves_with_the_recogniser(bert_folder):
+def test_the_encoder_moves_with_the_recognizer(bert_folder):
     embedding = load_encoder(str(bert_folder))
     expected = embedding.embed_texts(TEXTS)
     model = PathosNet(EmotionNetwork({"text": 16}, 4), {}, TextEmbedder({"*": embedding}))
@@ -272,31 +272,21 @@ def test_a_saved_model_cannot_refer_to_a_folder(hub, tmp_path, name):
         PathosNet.from_pretrained(tmp_path / "model")
 
 
-def test_a_model_with_its_own_encoder_comes_from_a_hub_whole(bert, tmp_path, monkeypatch):
+def test_a_model_with_its_own_encoder_comes_from_a_hub_whole(bert, tmp_path, connect):
     model = save_model_of(bert, tmp_path / "model")
     saved = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
     files = {str(path.relative_to(tmp_path / "model")): path.read_bytes() for path in saved}
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     with hub_server(anna__small={**files, "text/0/mine.py": b"x", "text/0/pytorch_model.bin": b"x"}) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        connect(server.url)
         again = PathosNet.from_pretrained("anna/small")
         assert not [path for _, path in server.requests if path.endswith((".py", ".bin"))]
     assert again.predict(text="the door") == model.predict(text="the door")
 
 
-def test_an_encoder_is_fetched_from_a_hub_once(bert_folder, tmp_path, monkeypatch):
+def test_an_encoder_is_fetched_from_a_hub_once(bert_folder, connect):
     files = {path.name: path.read_bytes() for path in bert_folder.iterdir()}
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     with hub_server(anna__bert={**files, "pytorch_model.bin": b"x", "onnx/model.safetensors": b"x"}) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        connect(server.url)
         first = load_encoder("anna/bert")
         fetched = {path.split("/resolve/")[1].partition("/")[2] for _, path in server.requests if "/resolve/" in path}
         assert "model.safetensors" in fetched

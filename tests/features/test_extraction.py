@@ -9,19 +9,20 @@ import pytest
 import torch
 from making import make_corpus, random_thin_resnet34, random_vggish, read_rows, tiny_config, write_manifest
 
-from pathosnet import extraction
+from pathosnet.audio.read_ahead import suitable_workers
+from pathosnet.audio.reading import load_audio
 from pathosnet.corpora import Corpus, read_manifest
-from pathosnet.corpus_features import build_extractors, extract_features, hidden_features
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.extraction import extract, suitable_workers
-from pathosnet.extractors import (
+from pathosnet.experiments.prepare import build_extractors
+from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
     GhostVLADExtractor,
     LogMelExtractor,
     VGGishExtractor,
     extract_together,
 )
+from pathosnet.features.extract import extract, extract_features, hidden_features
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_workers_change_nothing(corpus, workers):
 def test_recordings_together_are_as_one_by_one(extractors, name, part, monkeypatch):
     if part == "frozen" and name == "logmel":
         return
-    monkeypatch.setattr("pathosnet.extractors.WINDOWS_AT_ONCE", 5)  # fits no recording
+    monkeypatch.setattr("pathosnet.features.acoustic.extractors.base.WINDOWS_AT_ONCE", 5)  # fits no recording
     waveforms = noise(1.0, 0.05, 2.9, 0.4, 2.0)
     together = extractors[name].extract(waveforms, part)
     for waveform, ours in zip(waveforms, together, strict=True):
@@ -86,7 +87,7 @@ def test_features_own_their_memory(extractors):
 def test_the_size_of_a_group_changes_nothing(monkeypatch, samples):
     waveforms = noise(0.5, 1.5, 0.7)
     extractors = {"logmel": LogMelExtractor(2)}
-    monkeypatch.setattr("pathosnet.extractors.SAMPLES_TOGETHER", samples)
+    monkeypatch.setattr("pathosnet.features.acoustic.extractors.base.SAMPLES_TOGETHER", samples)
     found = list(extract_together(iter(waveforms), extractors))
     assert [f["logmel"].shape[0] for f in found] == [24, 74, 34]
     for waveform, features in zip(waveforms, found, strict=True):
@@ -110,7 +111,7 @@ def test_table_and_hidden_features_are_the_extractors(corpus, extractors):
     table = extract_features(corpus, extractors, None, progress=False, positions=[3, 0])
     hidden = hidden_features(corpus, extractors["ghostvlad"], progress=False)
     assert len(hidden) == len(corpus)
-    waveforms = [extraction.load_audio(corpus.utterances[i].audio) for i in (3, 0)]
+    waveforms = [load_audio(corpus.utterances[i].audio) for i in (3, 0)]
     for name, extractor in extractors.items():
         for ours, waveform in zip(table.sequences[name], waveforms, strict=True):
             assert relative_error(ours, extractor(waveform)) < 1e-6 if len(ours) else len(extractor(waveform)) == 0
@@ -134,7 +135,7 @@ def test_a_bad_recording_is_named_by_file_and_row(corpus_path, tmp_path, workers
 
 def test_processes_read_only_where_there_is_much_to_read(corpus, monkeypatch):
     assert suitable_workers(corpus.utterances) == 0
-    monkeypatch.setattr("pathosnet.extraction.FEW_BYTES", 1)
+    monkeypatch.setattr("pathosnet.audio.read_ahead.FEW_BYTES", 1)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     assert suitable_workers(corpus.utterances) == 3
@@ -152,8 +153,8 @@ def test_ctrl_c_ends_the_workers_as_well(corpus_path):
     code = (
         "import sys, time\n"
         "from pathosnet.corpora import read_manifest\n"
-        "from pathosnet.extraction import extract\n"
-        "from pathosnet.extractors import LogMelExtractor\n"
+        "from pathosnet.features.extract import extract\n"
+        "from pathosnet.features.acoustic.extractors import LogMelExtractor\n"
         "corpus = read_manifest(sys.argv[1], ('corpus',))\n"
         "for i, _ in extract(corpus.utterances * 10_000, {'logmel': LogMelExtractor()}, workers=2, progress=False):\n"
         "    print(i, flush=True)\n"
@@ -206,7 +207,7 @@ def test_precision_is_an_option(tmp_path):
     options = {"acoustic": "vggish", "vggish": str(weights), "vggish_output": "pool"}
     assert build_extractors(tiny_config(**options))["vggish"].config()["precision"] == "32"
     reduced = build_extractors(tiny_config(**options, extraction_precision="bf16"))["vggish"]
-    assert reduced.config() == {"output": "pool", "precision": "bf16"}
+    assert reduced.config() == {"output": "pool", "precision": "bf16", "level": "rms"}
     with pytest.raises(ValueError, match="precision: expected 32 or bf16, got 'fp8'"):
         VGGishExtractor(random_vggish(), "fp8")
     with pytest.raises(InputError, match="extraction_precision: expected 32 or bf16, got '16'"):

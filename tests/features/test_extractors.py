@@ -2,16 +2,18 @@ import pytest
 import torch
 from making import random_thin_resnet34, random_vggish, tone
 
+from pathosnet.audio.level import normalize_level
+from pathosnet.backbones import fused
 from pathosnet.errors import InputError
-from pathosnet.extractors import (
-    WINDOWS_AT_ONCE,
+from pathosnet.features import log_mel_examples, log_mel_frames, spectrogram_windows
+from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
     GhostVLADExtractor,
     LogMelExtractor,
     VGGishExtractor,
     extractor_from_config,
 )
-from pathosnet.features import log_mel_examples, log_mel_frames, spectrogram_windows
+from pathosnet.features.acoustic.extractors.base import WINDOWS_AT_ONCE
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +34,27 @@ def speech(seconds: float) -> torch.Tensor:
 def test_log_mel_frames_are_put_side_by_side(stack):
     waveform = speech(0.5)
     frames = log_mel_frames(waveform)  # 48
-    features = LogMelExtractor(stack)(waveform)
+    features = LogMelExtractor(stack, level="none")(waveform)
     assert features.shape == (48 // stack, 64 * stack)
     assert torch.equal(features[1], frames[stack : 2 * stack].flatten())
     assert torch.equal(features.reshape(-1, 64), frames[: 48 // stack * stack])
+
+
+@pytest.mark.parametrize("level", ["peak", "rms"])
+@pytest.mark.parametrize("gain_db", [-40.0, -20.0, 20.0, 40.0])
+def test_level_makes_no_difference_to_log_mel_frames(level, gain_db):
+    waveform = 0.02 * speech(0.5)
+    extractor = LogMelExtractor(level=level)
+    assert torch.allclose(extractor(waveform * 10 ** (gain_db / 20)), extractor(waveform), atol=1e-4)
+    assert torch.equal(extractor(waveform), LogMelExtractor(level="none")(normalize_level(waveform, level)))
+
+
+def test_new_log_mel_extractors_set_the_level_and_those_of_old_models_do_not():
+    assert LogMelExtractor().config() == {"stack": 4, "level": "rms"}
+    assert LogMelExtractor.from_config({"stack": 3}).config() == {"stack": 3, "level": "none"}
+    assert LogMelExtractor.from_config({"stack": 3, "level": "peak"}).level == "peak"
+    with pytest.raises(ValueError, match="level: expected none, peak, rms, got 'loud'"):
+        LogMelExtractor(level="loud")
 
 
 def test_log_mel_of_fewer_frames_than_are_stacked_has_no_rows():
@@ -97,8 +116,9 @@ def test_long_recordings_are_computed_in_pieces(monkeypatch, vggish):
     waveform = speech(3.0)
     whole = vggish(waveform)
     sizes = []
-    monkeypatch.setattr("pathosnet.extractors.WINDOWS_AT_ONCE", 2)
-    handle = vggish.backbone.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    monkeypatch.setattr("pathosnet.features.acoustic.extractors.base.WINDOWS_AT_ONCE", 2)
+    backbone = fused(vggish.backbone).network
+    handle = backbone.conv4_2.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     assert torch.allclose(vggish(waveform), whole, atol=1e-5)
     handle.remove()
     assert sizes == [2, 1]

@@ -11,8 +11,8 @@ import torch
 
 from pathosnet.errors import InputError
 from pathosnet.features import FastTextVectors
-from pathosnet.features.text_embedder import LanguageIdentifier
-from pathosnet.features.word_vectors import load_fasttext_model
+from pathosnet.features.text.embedder import LanguageIdentifier
+from pathosnet.features.text.word_vectors import load_fasttext_model
 
 DIM = 8
 SENTENCES = ("il gatto dorme sul tetto", "il cane corre nel prato", "la casa rossa")

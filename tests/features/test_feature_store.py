@@ -9,16 +9,15 @@ from encoders import write_bert
 from making import make_corpus, random_vggish, save_weights, tiny_config
 from torch import Tensor
 
-from pathosnet import extraction
+from pathosnet.audio import read_ahead
 from pathosnet.corpora import Corpus, read_manifest
-from pathosnet.corpus_features import extract_features, hidden_features, open_store
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.experiment import hidden_versions, prepare
-from pathosnet.extraction import extract_all
-from pathosnet.extractors import LogMelExtractor, VGGishExtractor
-from pathosnet.feature_store import FeatureStore, Recipe, hash_weights
+from pathosnet.experiments.prepare import hidden_versions, open_store, prepare
 from pathosnet.features import TextEmbedder, load_encoder
+from pathosnet.features.acoustic.extractors import LogMelExtractor, VGGishExtractor
+from pathosnet.features.extract import extract_all, extract_features, hidden_features
+from pathosnet.features.store import FORMAT, FeatureStore, Recipe, hash_weights
 from pathosnet.files import hash_file
 
 RECIPE = Recipe("vggish", "features", {"output": "relu"}, "0" * 64)
@@ -67,7 +66,7 @@ def test_what_was_put_is_found_in_shape_and_type(store):
         Recipe("vggish", "frozen", {"output": "relu"}, "0" * 64),
         Recipe("vggish", "features", {"output": "pool"}, "0" * 64),
         Recipe("vggish", "features", {"output": "relu"}, "1" * 64),
-        Recipe("vggish", "features", {"output": "relu"}, "0" * 64, format=2),
+        Recipe("vggish", "features", {"output": "relu"}, "0" * 64, format=FORMAT + 1),
     ],
 )
 def test_another_recipe_finds_nothing(store, other):
@@ -83,7 +82,7 @@ def test_features_are_memory_mapped(store):
 
 
 def test_packs_are_written_as_they_fill(store, monkeypatch):
-    monkeypatch.setattr("pathosnet.feature_store.PACK_BYTES", 100)
+    monkeypatch.setattr("pathosnet.features.store.PACK_BYTES", 100)
     shelf = store.shelf(RECIPE)
     with shelf.writing() as add:
         for i in range(5):
@@ -204,8 +203,8 @@ def corpus(tmp_path_factory) -> Corpus:
 def heard(monkeypatch) -> list[str]:
     """Names of the recordings that are read."""
     names: list[str] = []
-    load = extraction.load_audio
-    monkeypatch.setattr(extraction, "load_audio", lambda path: names.append(path.name) or load(path))
+    read = read_ahead.read_recording
+    monkeypatch.setattr(read_ahead, "read_recording", lambda path: names.append(path.name) or read(path))
     return names
 
 
@@ -338,3 +337,29 @@ def test_another_encoder_layer_or_tokenizer_has_its_own_shelf(tmp_path):
     assert prints[0] == load_encoder(str(tmp_path / "a")).fingerprint() != prints[1]
     embeddings[0].tokenizer.add_tokens(["new"])
     assert embeddings[0].fingerprint() != prints[0]
+
+
+def test_halves_are_kept_apart_take_half_the_room_and_come_back_as_single_precision(tmp_path):
+    sequence = torch.randn(1000, 100, generator=torch.Generator().manual_seed(0))
+    single, half = FeatureStore(tmp_path / "store"), FeatureStore(tmp_path / "store", halves=True)
+    packs = [put(store, {"a": sequence, "b": torch.tensor([[1.0, 7e4]])}) for store in (single, half)]
+    assert packs[1].stat().st_size < 0.52 * packs[0].stat().st_size
+    found = FeatureStore(tmp_path / "store", halves=True).shelf(RECIPE).find(["a", "b"])
+    assert torch.equal(found["a"], sequence.half().float())
+    assert torch.equal(found["b"], torch.tensor([[1.0, 7e4]]))  # above what half precision holds
+    assert torch.equal(single.shelf(RECIPE).find(["a"])["a"], sequence)
+
+
+def test_features_kept_in_half_precision_are_the_same_in_every_run(tmp_path):
+    corpus = read_manifest(make_corpus(tmp_path / "corpus", per_class=2, seconds=(1.0, 1.2)), PAPER_EMOTIONS)
+    weights = save_weights(tmp_path / "vggish.safetensors", random_vggish())
+    options = {"acoustic": "vggish", "vggish": str(weights), "vggish_output": "pool", "text": "none"}
+    folder = str(tmp_path / "store")
+    runs = [
+        prepare(corpus, tiny_config(**options, feature_store=folder, feature_store_precision=precision)).table
+        for precision in ("32", "16", "16")
+    ]
+    exact, first, second = (torch.cat(list(run.sequences["vggish"])) for run in runs)
+    assert first.dtype == torch.float32
+    assert torch.equal(first, second)
+    assert 0 < (first - exact).abs().max() < 1e-3 * exact.abs().max()

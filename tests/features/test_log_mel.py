@@ -4,7 +4,7 @@ import torch
 from comparison import assert_same
 
 from pathosnet.features import log_mel_example_pieces, log_mel_examples, log_mel_frames
-from pathosnet.features.log_mel import mel_matrix
+from pathosnet.features.acoustic.log_mel import mel_matrix
 
 
 def reference_frames(waveform: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_the_waveform_keeps_its_precision() -> None:
 def test_a_recording_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch, frames_at_once: int, num_samples: int):
     waveform = torch.randn(num_samples)
     frames, examples = log_mel_frames(waveform), log_mel_examples(waveform)
-    monkeypatch.setattr("pathosnet.features.log_mel.FRAMES_AT_ONCE", frames_at_once)
+    monkeypatch.setattr("pathosnet.features.acoustic.log_mel.FRAMES_AT_ONCE", frames_at_once)
     assert torch.allclose(log_mel_frames(waveform), frames, atol=1e-6)
     pieces = list(log_mel_example_pieces(waveform))
     assert [len(piece) for piece in pieces[:-1]] == [frames_at_once // 96] * (len(pieces) - 1)

@@ -2,14 +2,14 @@ import sys
 
 import pytest
 
-from pathosnet import plugins
 from pathosnet.errors import InputError
-from pathosnet.plugins import load_plugins, loaded_plugins
+from pathosnet.features import registry
+from pathosnet.features.registry import load_plugins, loaded_plugins
 
 
 @pytest.fixture(autouse=True)
 def _forgetting(monkeypatch):
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(registry, "_loaded", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
@@ -34,8 +34,10 @@ def test_a_module_of_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "of_mine").mkdir()
     (tmp_path / "of_mine" / "features.py").write_text("ANSWER = 42\n")
     monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
     load_plugins(["of_mine.features"])
     assert sys.modules["of_mine.features"].ANSWER == 42
+    assert sys.path == before
 
 
 def test_classes_of_a_file_can_be_pickled(tmp_path):

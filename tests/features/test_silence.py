@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from pathosnet.features import non_silent_intervals
-from pathosnet.features.silence import remove_silence
+from pathosnet.features.acoustic.silence import remove_silence
 
 
 def test_a_click_is_heard_in_every_frame_that_holds_it() -> None:
-    # Frames of 2048 samples are centred at 0, 512, 1024, …: the click at 5000 lies in those centred at 4096 to 5632
+    # Frames of 2048 samples are centered at 0, 512, 1024, …: the click at 5000 lies in those centered at 4096 to 5632
     # (centre − 1024 ≤ 5000 < centre + 1024), which are the hops 8 to 11.
     waveform = torch.zeros(10_000)
     waveform[5000] = 1.0
@@ -69,5 +69,5 @@ def test_intervals_are_in_order_and_within_the_waveform() -> None:
 def test_a_recording_in_pieces_has_the_same_intervals(monkeypatch: pytest.MonkeyPatch, num_samples: int) -> None:
     waveform = torch.randn(num_samples) * torch.linspace(0, 1, num_samples) ** 4
     intervals = non_silent_intervals(waveform)
-    monkeypatch.setattr("pathosnet.features.silence.SAMPLES_AT_ONCE", 1024)
+    monkeypatch.setattr("pathosnet.features.acoustic.silence.SAMPLES_AT_ONCE", 1024)
     assert torch.equal(non_silent_intervals(waveform), intervals)

@@ -4,8 +4,8 @@ import torch
 from comparison import assert_same
 
 from pathosnet.features import spectrogram_window_pieces, spectrogram_windows
-from pathosnet.features.silence import remove_silence
-from pathosnet.features.spectrogram import normalised_spectrogram
+from pathosnet.features.acoustic.silence import remove_silence
+from pathosnet.features.acoustic.spectrogram import normalized_spectrogram
 
 
 def reference_spectrogram(waveform: np.ndarray, hop: int) -> np.ndarray:
@@ -25,13 +25,13 @@ def reference_spectrogram(waveform: np.ndarray, hop: int) -> np.ndarray:
 @pytest.mark.parametrize("num_samples", [1, 400, 1601])
 def test_frames_are_those_of_the_description(rng: np.random.Generator, hop: int, num_samples: int) -> None:
     waveform = rng.uniform(-1, 1, num_samples).astype(np.float32)
-    spectrogram = normalised_spectrogram(torch.from_numpy(waveform), hop)
+    spectrogram = normalized_spectrogram(torch.from_numpy(waveform), hop)
     assert spectrogram.shape == (257, 1 + num_samples // hop)
     assert_same(spectrogram, reference_spectrogram(waveform, hop), "spectrogram")
 
 
 def test_digital_silence_is_zeros_not_nan() -> None:
-    assert (normalised_spectrogram(torch.zeros(1600)) == 0).all()
+    assert (normalized_spectrogram(torch.zeros(1600)) == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_windows_are_cut_at_the_hops(options: dict[str, int], num_windows: int) 
     windows = spectrogram_windows(waveform, silence_removal=False, **options)
     length, hop = options.get("window_frames", 30), options.get("hop_frames", 15)
     assert windows.shape == (num_windows, 257, length)
-    spectrogram = normalised_spectrogram(waveform, options.get("stft_hop", 160))
+    spectrogram = normalized_spectrogram(waveform, options.get("stft_hop", 160))
     for i, window in enumerate(windows):
         assert torch.equal(window, spectrogram[:, i * hop : i * hop + length])
 
@@ -91,9 +91,9 @@ def test_a_recording_in_pieces_is_the_same(
 ) -> None:
     waveform = torch.randn(num_samples)
     waveform[8000:20_000] *= 0.01
-    whole, spectrogram = spectrogram_windows(waveform, **options), normalised_spectrogram(waveform)
-    monkeypatch.setattr("pathosnet.features.spectrogram.FRAMES_AT_ONCE", 40)
-    assert torch.allclose(normalised_spectrogram(waveform), spectrogram, atol=1e-6)
+    whole, spectrogram = spectrogram_windows(waveform, **options), normalized_spectrogram(waveform)
+    monkeypatch.setattr("pathosnet.features.acoustic.spectrogram.FRAMES_AT_ONCE", 40)
+    assert torch.allclose(normalized_spectrogram(waveform), spectrogram, atol=1e-6)
     pieces = list(spectrogram_window_pieces(waveform, **options))
     assert sum(map(len, pieces)) == len(whole)
     assert len(pieces) > 1 or num_samples < 40_000

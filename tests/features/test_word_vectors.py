@@ -1,5 +1,6 @@
 """Tables of word vectors from text files."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import torch
 from making import write_vectors
 
 from pathosnet.errors import InputError
-from pathosnet.feature_store import FeatureStore
 from pathosnet.features import WordVectors
-from pathosnet.features.word_vectors import load_language_map
+from pathosnet.features.store import FeatureStore
+from pathosnet.features.text.word_vectors import load_language_map
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -295,12 +296,12 @@ def test_a_map_that_is_missing_or_not_square_is_an_error(tmp_path: Path) -> None
 
 
 def test_a_large_file_is_parsed_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    monkeypatch.setattr("pathosnet.features.text.vector_files.KEPT_BYTES", 0)
     store = FeatureStore(tmp_path / "store")
     path = write_vectors(tmp_path / "a.vec", ["non", "ci posso", "η", "non"], dim=5)
     first = WordVectors.load(path, store=store)
     with monkeypatch.context() as patch:
-        patch.setattr("pathosnet.features.vector_files._parse", None)
+        patch.setattr("pathosnet.features.text.vector_files._parse", None)
         second = WordVectors.load(path, store=store)
     assert second.words == first.words == ["non", "ci posso", "η", "non"]
     assert torch.equal(second.vectors, first.vectors)
@@ -311,7 +312,7 @@ def test_a_large_file_is_parsed_once(tmp_path, monkeypatch):
 
 
 def test_a_kept_table_that_was_damaged_is_parsed_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    monkeypatch.setattr("pathosnet.features.text.vector_files.KEPT_BYTES", 0)
     store = FeatureStore(tmp_path / "store")
     path = write_vectors(tmp_path / "a.vec", ["a", "b"], dim=3)
     first = WordVectors.load(path, store=store)
@@ -329,9 +330,40 @@ def test_a_small_file_is_not_kept(tmp_path):
 
 
 def test_a_kept_file_of_another_dimension_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("pathosnet.features.vector_files.KEPT_BYTES", 0)
+    monkeypatch.setattr("pathosnet.features.text.vector_files.KEPT_BYTES", 0)
     store = FeatureStore(tmp_path / "store")
     path = write_vectors(tmp_path / "a.vec", ["a", "b"], dim=3)
     for _ in range(2):
         with pytest.raises(InputError, match="holds vectors of dimension 3, expected 300"):
             WordVectors.load(path, dim=300, store=store)
+
+
+# Packed files
+
+
+def packed(path: Path, text: str) -> Path:
+    path.write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("name", ["x.vec.gz", "x.vec"])
+def test_packed_files_are_read_whatever_their_name(tmp_path: Path, name: str) -> None:
+    vectors = WordVectors.load(packed(tmp_path / name, "2 3\nciao 1 2 3\nmondo 4 5 6\n"))
+    assert vectors.words == ["ciao", "mondo"]
+    assert vectors.vectors.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_no_more_of_a_packed_file_is_unpacked_than_needed(tmp_path: Path) -> None:
+    """Neither all its lines, nor a line without end: 64 MiB of zeros take 64 KiB."""
+    line = "ciao 1 2 3\n"
+    assert len(WordVectors.load(packed(tmp_path / "a.gz", line * 2_000_000), 5)) == 1
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"0" * (1 << 26)))
+    with pytest.raises(InputError, match=r"b\.gz: line 1: is longer than 131,072 bytes"):
+        WordVectors.load(tmp_path / "b.gz")
+
+
+def test_a_damaged_packed_file_is_an_error(tmp_path: Path) -> None:
+    path = packed(tmp_path / "x.gz", "".join(f"w{i} {i} 1 2\n" for i in range(5000)))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"x\.gz: cannot be unpacked .*; get the file again"):
+        WordVectors.load(path)

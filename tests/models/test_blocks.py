@@ -1,4 +1,4 @@
-"""Masked convolution, pooling, mean and batch normalisation."""
+"""Masked convolution, pooling, mean and batch normalization."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -245,7 +245,7 @@ def test_packed_utterances_lie_apart_and_aligned() -> None:
 def test_packing_changes_nothing(num_blocks: int, lengths: list[int]) -> None:
     """Neither output, gradients nor running statistics, dropout included.
 
-    There are always two frames to normalise: a single one becomes zero, where the gradient of a ReLU is up to rounding.
+    There are always two frames to normalize: a single one becomes zero, where the gradient of a ReLU is up to rounding.
     """
     branch = Branch(6, 8, num_blocks, dropout=0.5).double()
     mask = masked(lengths)

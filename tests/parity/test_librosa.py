@@ -9,9 +9,9 @@ import pytest
 import torch
 from comparison import assert_same
 
-from pathosnet.audio import load_audio
+from pathosnet.audio.reading import load_audio
 from pathosnet.features import non_silent_intervals
-from pathosnet.features.spectrogram import normalised_spectrogram
+from pathosnet.features.acoustic.spectrogram import normalized_spectrogram
 
 CORPORA = ("emovo", "ravdess", "nemo")
 CLIPS_A_CORPUS = 15
@@ -82,4 +82,4 @@ def test_spectrogram_is_librosas_normalised_by_frame(
         stft = librosa.stft(padded, n_fft=512, win_length=400, hop_length=stft_hop, center=False)
     magnitudes = np.abs(stft)
     theirs = (magnitudes - magnitudes.mean(axis=0)) / (magnitudes.std(axis=0) + 1e-5)
-    assert_same(normalised_spectrogram(torch.from_numpy(waveform), stft_hop), theirs, "spectrogram")
+    assert_same(normalized_spectrogram(torch.from_numpy(waveform), stft_hop), theirs, "spectrogram")

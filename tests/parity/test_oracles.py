@@ -10,7 +10,7 @@ import torch
 from comparison import assert_same, assert_same_probabilities
 from keras_files import Layers
 
-from pathosnet.audio import load_audio
+from pathosnet.audio.reading import load_audio
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.backbones.thin_resnet34 import l2_normalize
 from pathosnet.features import WordVectors, log_mel_examples, spectrogram_windows

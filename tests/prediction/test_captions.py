@@ -115,3 +115,16 @@ def test_no_word_is_lost_or_said_twice_where_segments_do_not_overlap(rng):
     said = " ".join(words_by_interval(cues, intervals)).split()
     touching = [cue for cue in cues if any(a <= cue.end and b > cue.start for a, b in intervals)]
     assert sorted(said) == sorted(word for cue in touching for word in cue.text.split())
+
+
+def test_huge_files_are_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "huge.vtt"
+    with path.open("wb") as file:
+        file.truncate(10 << 30)  # holes: they take no space
+    with pytest.raises(InputError, match=r"huge\.vtt: is larger than 32 MiB; expected a transcript"):
+        read_captions(path)
+
+
+def test_comments_of_webvtt_are_not_spoken(tmp_path):
+    content = "WEBVTT\n\n00:01.000 --> 00:02.000\nyes\n\nNOTE not spoken\n\n00:03.000 --> 00:04.000\nno\n"
+    assert told(write(tmp_path, content, "talk.vtt")) == [(1.0, 2.0, "yes"), (3.0, 4.0, "no")]

@@ -6,7 +6,7 @@ from making import random_model, tone, write_manifest, write_tone
 
 from pathosnet import Prediction
 from pathosnet.errors import InputError
-from pathosnet.prediction.inputs import PredictionInput, find_inputs, predict_inputs, relative_audio
+from pathosnet.prediction.inputs import PredictionInput, describe_skipped, find_inputs, predict_inputs, relative_audio
 from pathosnet.prediction.stream import Utterance, predict_stream
 
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_does_not_stop_the_others(model, folder, tmp_path, w
         PredictionInput(None, None, where="rows.csv, row 6"),
         PredictionInput(folder / "b.wav"),
     ]
-    found = list(predict_inputs(model, inputs, workers, progress=False, batch_size=batch_size))
+    found = list(predict_inputs(model, inputs, workers=workers, progress=False, batch_size=batch_size))
     assert [one for one, _ in found] == inputs
     answers = [answer for _, answer in found]
     expected = [model.predict(one.audio, one.text) for one in (inputs[0], inputs[3], inputs[5])]
@@ -140,3 +140,14 @@ def test_paths_in_a_table_are_relative_to_it(tmp_path, monkeypatch):
     assert relative_audio(Path("clips/a.wav"), Path("out")) == str(Path("../clips/a.wav"))
     assert relative_audio(tmp_path / "a.wav", Path("out")) == str(tmp_path / "a.wav")
     assert relative_audio(None, Path("out")) == ""
+
+
+def test_a_folder_says_what_it_leaves_out(tmp_path):
+    for name in ("a.wav", "notes.txt", "list.pdf", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.flac").touch()
+    assert describe_skipped(tmp_path) == f"{tmp_path}: left out 2 files that are no recordings (list.pdf, notes.txt)"
+    for name in ("notes.txt", "list.pdf"):
+        (tmp_path / name).unlink()
+    assert describe_skipped(tmp_path) == ""

@@ -6,8 +6,12 @@ import soundfile
 import torch
 from making import random_model, tone
 
-from pathosnet.audio import load_audio
+from pathosnet import PathosNet
+from pathosnet.audio.reading import load_audio
 from pathosnet.errors import InputError
+from pathosnet.features.acoustic.extractors import LogMelExtractor
+from pathosnet.models import BranchOptions, EmotionNetwork
+from pathosnet.models.inputs import Inputs
 from pathosnet.prediction.segmentation import Cutting
 from pathosnet.prediction.timeline import _cut, overview, predict_timeline
 
@@ -44,13 +48,12 @@ def precise_model():
     activations that differ by 10 roundings or so of 2^-24, probabilities by 1e-5. In double precision it is 1e-14.
     """
     model = random_model()
-    model.network.double().register_forward_pre_hook(
-        lambda _, arguments, named: (
-            arguments,
-            {name: value.double() if isinstance(value, torch.Tensor) else value for name, value in named.items()},
-        ),
-        with_kwargs=True,
-    )
+    classify = model.network.double().classify
+
+    def classify_precisely(inputs: Inputs) -> torch.Tensor:
+        return classify(Inputs({name: value.double() for name, value in inputs.features.items()}, inputs.masks))
+
+    model.network.classify = classify_precisely
     return model
 
 
@@ -73,7 +76,7 @@ def test_segments_begin_and_end_where_the_sound_does(model, tmp_path, kind, rate
 
 
 def test_each_segment_is_predicted_as_if_it_were_alone(precise_model, talk, monkeypatch):
-    monkeypatch.setattr("pathosnet.audio.BLOCK_SAMPLES", 4000)  # segments reach over blocks
+    monkeypatch.setattr("pathosnet.audio.decoding.BLOCK_SAMPLES", 4000)  # segments reach over blocks
     waveform = load_audio(talk)
     segments = list(predict_timeline(precise_model, talk))
     for segment in segments:
@@ -135,7 +138,7 @@ def test_words_of_the_transcript_are_heard_with_their_segment(precise_model, tal
 
 
 def test_cues_can_be_the_segments(model, talk, tmp_path):
-    segments = list(predict_timeline(model, talk, Cutting("cues"), write_srt(tmp_path / "talk.srt")))
+    segments = list(predict_timeline(model, talk, Cutting("cues"), transcript=write_srt(tmp_path / "talk.srt")))
     assert times(segments) == [(0.5, 2.3), (3.0, 7.0)]
     assert [segment.text for segment in segments] == ["hello there", "fine wonderful thanks"]
 
@@ -185,3 +188,27 @@ def test_overview_weighs_segments_by_their_length(model, talk):
     label = segments[0].prediction.label
     seconds = sum(s.end - s.start for s in segments if s.prediction.label == label)
     assert told["shares"][label] == pytest.approx(seconds / told["seconds"], abs=1e-3)
+
+
+def test_overview_counts_time_that_windows_share_once(model, talk):
+    segments = list(predict_timeline(model, talk, Cutting("windows", window_seconds=4, hop_seconds=2)))
+    assert sum(segment.end - segment.start for segment in segments) > SECONDS + 4
+    assert overview(segments)["seconds"] == pytest.approx(SECONDS, abs=0.05)
+
+
+def test_timeline_adapts_to_the_recordings_own_segments(tmp_path):
+    path = tmp_path / "long.wav"
+    write_bursts(path)
+    options = BranchOptions(audio_width=6, network="linear", standardize=True)
+    network = EmotionNetwork({"logmel": 256}, 4, options=options).eval()
+    torch.nn.init.xavier_uniform_(network.classifier.weight)  # a linear network begins at zeros
+    model = PathosNet(network, {"logmel": LogMelExtractor()}, None)
+    plain = list(predict_timeline(model, path))
+    adapted = list(predict_timeline(model, path, adapt=True))
+    pieces = [load_audio(path)[round(one.start * 16_000) : round(one.end * 16_000)] for one in plain]
+    profile = model.profile([(16_000, piece.numpy()) for piece in pieces])
+    assert profile.num_recordings == len(plain)
+    for one, other, piece in zip(plain, adapted, pieces, strict=True):
+        expected = model.predict((16_000, piece.numpy()), profile=profile).probabilities
+        assert other.prediction.probabilities == pytest.approx(expected, abs=1e-4)
+        assert other.prediction.probabilities != pytest.approx(one.prediction.probabilities, abs=1e-6)

@@ -28,9 +28,9 @@ def texts_of(path):
     return ["".join(element.itertext()).strip() for element in ElementTree.parse(path).iter(f"{SVG}text")]
 
 
-def coloured(path, colour):
-    """The share of the picture that has a colour."""
-    wanted = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+def coloured(path, color):
+    """The share of the picture that has a color."""
+    wanted = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return float((np.abs(matplotlib.image.imread(path)[..., :3] - wanted).max(axis=-1) < 0.02).mean())
 
 

@@ -11,10 +11,15 @@ from making import contents, random_thin_resnet34, random_vggish, tone
 
 from pathosnet import PathosNet, cli
 from pathosnet.errors import InputError
-from pathosnet.export import ExportedExtractor, check, export
-from pathosnet.extractors import GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.features import HashedWords, TextEmbedder
+from pathosnet.features.acoustic.extractors import (
+    AcousticExtractor,
+    GhostVLADExtractor,
+    LogMelExtractor,
+    VGGishExtractor,
+)
 from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
+from pathosnet.recognizer.export import ExportedExtractor, check, export
 
 TEMPERATURE = 1.7
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -30,7 +35,7 @@ def make_model() -> PathosNet:
     }
     network = Ensemble(networks, 4, temperature=1.0)
     text = TextEmbedder({"*": HashedWords(8)})
-    return PathosNet(network, {"logmel": LogMelExtractor()}, text, LABELS, calibration_temperature=TEMPERATURE)
+    return PathosNet(network, {"logmel": LogMelExtractor()}, text, labels=LABELS, calibration_temperature=TEMPERATURE)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +133,7 @@ def test_exported_programs_of_backbones_agree_with_the_model(tmp_path, capsys):
 
 
 def test_a_graph_of_another_model_is_found_out(folder, capsys, monkeypatch):
-    monkeypatch.setattr("pathosnet.export.export", lambda model, out, overwrite: [folder / "model.onnx"])
+    monkeypatch.setattr("pathosnet.recognizer.export.export", lambda model, out, overwrite: [folder / "model.onnx"])
     other = make_model()
     other.calibration_temperature = 3.0
     other.save_pretrained(folder / "other")
@@ -181,3 +186,19 @@ def test_what_is_no_graph_is_named(model, folder, tmp_path):
         (tmp_path / f"model{suffix}.json").write_text((folder / "model.onnx.json").read_text())
         with pytest.raises(InputError, match=message):
             check(model, tmp_path / f"model{suffix}")
+
+
+def test_an_extractor_that_cannot_be_exported_says_so(tmp_path):
+    class Loudness(AcousticExtractor):
+        name = "loudness"
+
+        def front_end(self, waveform):
+            return waveform[:, None]
+
+        def config(self):
+            return {}
+
+    model = PathosNet(EmotionNetwork({"loudness": 1}, 4), {"loudness": Loudness(1)}, None)
+    with pytest.raises(InputError, match=r"loudness: cannot be exported, only logmel, vggish and ghostvlad can"):
+        export(model, tmp_path / "model.pt2")
+    assert not list(tmp_path.iterdir())

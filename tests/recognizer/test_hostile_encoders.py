@@ -13,7 +13,7 @@ from encoders import write_bert
 from pathosnet import PathosNet
 from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder, load_encoder
-from pathosnet.features.encoder_outline import MAX_CONFIG_BYTES, _no_more_than
+from pathosnet.features.text.encoder_outline import MAX_CONFIG_BYTES, _no_more_than
 from pathosnet.models import BranchOptions, EmotionNetwork
 
 transformers = pytest.importorskip("transformers")

@@ -3,16 +3,14 @@ import os
 import subprocess
 import sys
 
-import huggingface_hub
 import pytest
-from huggingface_hub import constants
 from making import contents, tone, write_vectors
 from serving import hub_server
 
 from pathosnet import PathosNet
 from pathosnet.errors import InputError
-from pathosnet.extractors import LogMelExtractor
 from pathosnet.features import TextEmbedder, WordVectors
+from pathosnet.features.acoustic.extractors import LogMelExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork
 
 NARROW = BranchOptions(text_width=4, audio_width=4, num_blocks=1)
@@ -31,22 +29,6 @@ def files(model, tmp_path) -> dict[str, bytes]:
     folder = tmp_path / "saved"
     model.save_pretrained(folder)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def connect(tmp_path, monkeypatch):
-    """Makes a server the hub, with an empty cache."""
-
-    def to(url: str, offline: bool = False) -> None:
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-
-    return to
 
 
 def says(model: PathosNet) -> object:
@@ -169,10 +151,22 @@ def test_hub_that_does_not_let_you(model, connect):
         model.push_to_hub("anna/mine", token="t")
 
 
-def test_it_is_a_model_of_the_hub_library(model, tmp_path):
-    assert isinstance(model, huggingface_hub.ModelHubMixin)
-    huggingface_hub.ModelHubMixin.save_pretrained(model, tmp_path / "by the mixin")
-    assert says(PathosNet.from_pretrained(tmp_path / "by the mixin")) == says(model)
+def test_a_model_can_be_pushed_to_a_branch(model, connect):
+    with hub_server() as server:
+        connect(server.url)
+        assert "/commit/" in model.push_to_hub("anna/mine", branch="next", token="t")
+        assert ("POST", "/api/models/anna/mine/commit/next") in server.requests
+
+
+def test_a_folder_needs_nothing_of_the_hub_library(model, tmp_path):
+    """Nor of the network: an interpreter in which the library cannot be imported reads it."""
+    model.save_pretrained(tmp_path / "model")
+    code = (
+        "import sys; sys.modules['huggingface_hub'] = None; sys.modules['transformers'] = None\n"
+        f"from pathosnet import PathosNet; print(PathosNet.from_pretrained({str(tmp_path / 'model')!r}).labels)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 # Links

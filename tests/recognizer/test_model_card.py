@@ -7,12 +7,12 @@ import yaml
 from making import PITCH, make_corpus, tiny_config, write_tone
 
 from pathosnet import PathosNet
-from pathosnet.corpora.leaks import describe_leak
-from pathosnet.experiment import train
-from pathosnet.extractors import LogMelExtractor
+from pathosnet.corpora.splits import describe_leak
+from pathosnet.experiments.train import train
 from pathosnet.features import HashedWords, TextEmbedder
-from pathosnet.model_card import THIS_FOLDER, Facts, write_card
+from pathosnet.features.acoustic.extractors import LogMelExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork
+from pathosnet.recognizer.card import THIS_FOLDER, CorpusFacts, Facts, write_card
 from pathosnet.weights.catalogue import CATALOGUE
 
 NARROW = BranchOptions(text_width=4, audio_width=4, num_blocks=1)
@@ -143,7 +143,7 @@ def test_what_is_not_known_is_said_to_be_unknown(make, reads, call, tmp_path):
 
 def test_known_files_are_named_with_their_licences(tmp_path):
     facts = Facts(vectors=("muse-it", "wiki.multi.en.vec", "mine.vec"))
-    write_card(tmp_path, ("a", "b"), {"vggish": "vggish-10086976.pth", "logmel": ""}, True, facts)
+    write_card(tmp_path, ("a", "b"), {"vggish": "vggish-10086976.pth", "logmel": ""}, reads_text=True, facts=facts)
     _, text = card_of(tmp_path)
     assert "- acoustic feature vggish, pre-trained weights vggish-10086976.pth (licence: Apache-2.0)" in text
     assert "- acoustic feature logmel\n" in text
@@ -162,3 +162,15 @@ def test_cells_cannot_break_the_table(tmp_path):
     run = train(corpus, tmp_path / "run", tiny_config())
     _, text = card_of(run.folder)
     assert row_of(text, "a/b")[-4:-2] == ["8", "32"]
+
+
+def test_names_cannot_bring_markup(tmp_path):
+    corpus = CorpusFacts("<script>alert(1)</script>\n# Safe", counts={"a": 1, "*b*": 1}, utterances=2, licence="[x](y)")
+    facts = Facts(corpora=(corpus,), split={"strategy": "<img src=x>", "guarantee": "`x`"})
+    write_card(tmp_path, ("a", "*b*"), {"vggish": "<b>.pth"}, reads_text=False, facts=facts, name='x"\nimport os')
+    _, text = card_of(tmp_path)
+    assert "<" not in text
+    assert "\n# Safe" not in text
+    assert 'PathosNet.from_pretrained("x\\"\\nimport os")' in text
+    assert "\\*b\\*" in text
+    assert "\\[x\\](y)" in text

@@ -9,11 +9,11 @@ import torch
 from making import random_thin_resnet34, random_vggish, tone, write_tone, write_vectors
 
 from pathosnet import PathosNet, Prediction
-from pathosnet.audio import load_audio
+from pathosnet.audio.reading import load_audio
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.extractors import GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.features import HashedWords, TextEmbedder, WordVectors
+from pathosnet.features.acoustic.extractors import GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
 
 SAME = 1e-5
@@ -97,14 +97,15 @@ def test_prediction_names_labels_and_valence(small, clips):
 def test_prediction_is_plain_data(small, clips):
     prediction = small.predict(clips[0], "what a day")
     assert json.loads(json.dumps(prediction.to_dict())) == prediction.to_dict()
-    assert set(prediction.to_dict()) == {"label", "probabilities", "valence"}
+    assert set(prediction.to_dict()) == {"label", "probabilities", "valence", "warnings"}  # of a tone
+    assert set(small.predict(text="what a day").to_dict()) == {"label", "probabilities", "valence"}
     with pytest.raises(dataclasses.FrozenInstanceError):
         prediction.label = "anger"
 
 
 def test_labels_without_valence_are_summed_apart():
     network = lively(EmotionNetwork({"text": 300}, 3, options=NARROW))
-    model = PathosNet(network, {}, TextEmbedder({"*": HashedWords(300)}), ("Gioia", "anger", "wistful"))
+    model = PathosNet(network, {}, TextEmbedder({"*": HashedWords(300)}), labels=("Gioia", "anger", "wistful"))
     prediction = model.predict(text="so it goes")
     assert list(prediction.valence) == ["positive", "negative", "unknown"]
     assert prediction.valence["positive"] == pytest.approx(prediction.probabilities["Gioia"])
@@ -301,7 +302,7 @@ def test_hashed_words_read_any_language(small):
 def test_labels_must_be_as_many_as_outputs():
     network = EmotionNetwork({"logmel": 256}, 4, options=NARROW)
     with pytest.raises(ValueError, match="expected 4 labels"):
-        PathosNet(network, {"logmel": LogMelExtractor()}, None, ("a", "b"))
+        PathosNet(network, {"logmel": LogMelExtractor()}, None, labels=("a", "b"))
 
 
 @pytest.mark.parametrize("parts", [({}, None), ({"logmel": LogMelExtractor(1)}, None)])

@@ -9,8 +9,8 @@ from making import contents, random_thin_resnet34, random_vggish, tone, write_ve
 
 from pathosnet import PathosNet, __version__
 from pathosnet.errors import InputError
-from pathosnet.extractors import GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.features import FastTextVectors, HashedWords, TextEmbedder, WordVectors
+from pathosnet.features.acoustic.extractors import GhostVLADExtractor, LogMelExtractor, VGGishExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
 
 NARROW = BranchOptions(text_width=4, audio_width=5, num_blocks=1, dropout=0.2, batch_norm_momentum=0.3)
@@ -45,7 +45,7 @@ def ensemble_and_vectors(folder: Path) -> PathosNet:
 
 
 def text_and_own_labels(folder: Path) -> PathosNet:
-    return PathosNet(EmotionNetwork({"text": 300}, 3, options=NARROW), {}, words_of(folder), LABELS)
+    return PathosNet(EmotionNetwork({"text": 300}, 3, options=NARROW), {}, words_of(folder), labels=LABELS)
 
 
 def voice_alone(folder: Path) -> PathosNet:

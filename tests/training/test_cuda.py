@@ -6,9 +6,9 @@ from making import make_corpus, random_thin_resnet34, random_vggish, read_rows, 
 from pathosnet import PathosNet
 from pathosnet.corpora import read_manifest
 from pathosnet.emotions import PAPER_EMOTIONS
-from pathosnet.experiment import train
-from pathosnet.extraction import extract_all
-from pathosnet.extractors import GhostVLADExtractor, VGGishExtractor
+from pathosnet.experiments.train import train
+from pathosnet.features.acoustic.extractors import GhostVLADExtractor, VGGishExtractor
+from pathosnet.features.extract import extract_all
 
 pytestmark = [
     pytest.mark.cuda,

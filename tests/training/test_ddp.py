@@ -10,22 +10,18 @@ from pathlib import Path
 import pytest
 from making import make_corpus, read_rows
 
-from pathosnet.experiment import evaluate
+from pathosnet.experiments.evaluate import evaluate
 from pathosnet.training.data import EachOnce, EpochShuffle, FeatureDataset, FeatureTable
 
 OPTIONS = ["--epochs=3", "--audio-width=8", "--text-width=4", "--batch-size=4", "--progress=false", "--num-folds=4"]
 TWO = ["--accelerator=cpu", "--devices=2", "--strategy=ddp"]
+ODD = ["--validation-fraction=0.24"]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
     """28 utterances: 7 are tested, 4 validate."""
-    return make_corpus(tmp_path_factory.mktemp("corpus"), per_class=7)
-
-
-def run(*arguments: str) -> None:
-    """Lightning starts the second process."""
-    start([sys.executable, "-m", "pathosnet"], arguments)
+    return make_corpus(tmp_path_factory.mktemp("corpus"), per_class=7, valence=lambda number, _: number % 5)
 
 
 def start(command: list[str], arguments: Sequence[str]) -> None:
@@ -67,11 +63,34 @@ def run_in_slurm(*arguments: str) -> None:
     assert [process.returncode for process in processes] == [0, 0], errors
 
 
-@pytest.mark.parametrize("launch", [run, run_with_torchrun, run_in_slurm])
-def test_two_processes_measure_what_one_does(corpus, tmp_path, launch):
-    """The test part and the validation part are of odd size: a repeated utterance would change their figures."""
+@pytest.fixture(scope="module")
+def launched(corpus, tmp_path_factory) -> Path:
+    """Three commands, one after the other, in the same two processes; Lightning starts the second."""
+    out = tmp_path_factory.mktemp("runs")
+    commands = [
+        ["train", str(corpus), "--out", str(out / "run"), *OPTIONS, *TWO, *ODD],
+        ["train", str(corpus), "--out", str(out / "numbers"), *OPTIONS, *TWO, *ODD, "--targets=valence"],
+        ["cross-validate", str(corpus), "--out", str(out / "cv"), *OPTIONS, *TWO],
+    ]
+    script = out / "commands.py"
+    script.write_text(f"from pathosnet.cli import main\nfor command in {commands}:\n    main(command)\n")
+    start([sys.executable, str(script)], ())
+    return out
+
+
+def test_two_processes_measure_what_one_does(launched, corpus):
+    assert_measured_once(launched / "run", corpus)
+
+
+@pytest.mark.parametrize("launch", [run_with_torchrun, run_in_slurm])
+def test_processes_that_others_start_measure_what_one_does(corpus, tmp_path, launch):
     out = tmp_path / "run"
-    launch("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24")
+    launch("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, *ODD)
+    assert_measured_once(out, corpus)
+
+
+def assert_measured_once(out: Path, corpus: Path) -> None:
+    """The test part and the validation part are of odd size: a repeated utterance would change their figures."""
     described = json.loads((out / "run.json").read_text())
     assert (described["split"]["validation"], described["split"]["test"]) == (5, 7)
     (stage,) = described["stages"]
@@ -83,13 +102,8 @@ def test_two_processes_measure_what_one_does(corpus, tmp_path, launch):
     assert len(read_rows(out / "predictions.csv")) == 7
 
 
-def test_two_processes_estimate_what_one_does(tmp_path):
-    corpus = make_corpus(tmp_path / "corpus", per_class=7, valence=lambda number, _: number % 5)
-    out = tmp_path / "run"
-    run(
-        *("train", str(corpus), "--out", str(out), *OPTIONS, *TWO, "--validation-fraction=0.24"),
-        "--targets=valence",
-    )
+def test_two_processes_estimate_what_one_does(launched, corpus):
+    out = launched / "numbers"
     (stage,) = json.loads((out / "run.json").read_text())["stages"]
     validation, _ = evaluate(out, corpus, "validation", progress=False)
     assert validation.utterances % 2 == 1
@@ -98,10 +112,8 @@ def test_two_processes_estimate_what_one_does(tmp_path):
     assert json.loads((out / "metrics.json").read_text())["mean_ccc"] == pytest.approx(tested.mean_ccc, abs=1e-5)
 
 
-def test_cross_validation_in_two_processes(corpus, tmp_path):
-    out = tmp_path / "cv"
-    run("cross-validate", str(corpus), "--out", str(out), *OPTIONS, *TWO)
-    rows = sorted(int(row["row"]) for row in read_rows(out / "predictions.csv"))
+def test_cross_validation_in_two_processes(launched):
+    rows = sorted(int(row["row"]) for row in read_rows(launched / "cv" / "predictions.csv"))
     assert rows == list(range(2, 30))
 
 

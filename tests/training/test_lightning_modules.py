@@ -7,7 +7,7 @@ import torch
 from making import random_thin_resnet34, random_vggish
 
 from pathosnet.evaluation import measure
-from pathosnet.models import BranchOptions, EmotionNetwork, Inputs
+from pathosnet.models import BranchOptions, EmotionNetwork, Inputs, pad_batch
 from pathosnet.training import (
     AudioModule,
     EmotionDataModule,
@@ -17,8 +17,9 @@ from pathosnet.training import (
     NetworkModule,
     TextModule,
 )
-from pathosnet.training.data import Batch, FeatureDataset, collate, pad_batch
-from pathosnet.training.modules import JOINED, Optimisation
+from pathosnet.training.data import Batch, FeatureDataset, collate
+from pathosnet.training.modules import JOINED
+from pathosnet.training.optimization import Optimization
 
 NARROW = BranchOptions(text_width=4, audio_width=4, num_blocks=1, dropout=0.0)
 DIMS = {"logmel": 6, "vggish": 5, "text": 3}
@@ -61,8 +62,8 @@ def validate(module: EmotionModule, table: FeatureTable, batch_size: int) -> dic
 
 
 MODULES = {
-    "text": lambda: (TextModule(DIMS["text"], 4, NARROW), ("text",)),
-    "audio": lambda: (AudioModule("logmel", DIMS["logmel"], 4, NARROW), ("logmel",)),
+    "text": lambda: (TextModule(DIMS["text"], 4, branch=NARROW), ("text",)),
+    "audio": lambda: (AudioModule("logmel", DIMS["logmel"], 4, branch=NARROW), ("logmel",)),
     "network": lambda: (NetworkModule(network("logmel", "text")), ("logmel", "text")),
     "ensemble": lambda: (
         EnsembleModule({name: network(name, "text") for name in ("logmel", "vggish")}, 4),
@@ -93,7 +94,8 @@ def test_modules_predict_probabilities(kind):
 
 def test_defaults_learn_as_the_paper_does():
     module = NetworkModule(network("text"))
-    (optimizer,), (scheduler,) = module.configure_optimizers()
+    made = module.configure_optimizers()
+    optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
     assert isinstance(optimizer, torch.optim.RMSprop)
     assert optimizer.param_groups[0]["alpha"] == 0.9
     rates = []
@@ -140,7 +142,7 @@ def test_validation_uar_is_that_of_the_classes_that_occur():
 
 
 def test_weighted_validation_loss_does_not_depend_on_the_batches():
-    module = NetworkModule(network("text"), Optimisation(class_weights=[0.1, 1.0, 2.0, 5.0]))
+    module = NetworkModule(network("text"), optimization=Optimization(class_weights=[0.1, 1.0, 2.0, 5.0]))
     table = random_table(10, "text")
     logits = module.eval()(whole(table)).detach()
     expected = torch.nn.functional.cross_entropy(logits, table.targets, torch.tensor([0.1, 1.0, 2.0, 5.0]))
@@ -164,7 +166,9 @@ def loss_and_gradients(module: EmotionModule, inputs: Inputs, targets: torch.Ten
 @pytest.mark.parametrize("garbage", [1e6, float("inf"), float("nan")])
 def test_training_does_not_depend_on_what_the_padding_holds(dropout, garbage):
     options = BranchOptions(text_width=4, audio_width=4, dropout=dropout)
-    module = NetworkModule(network("logmel", "text", options=options), Optimisation(modality_dropout=0.3)).train()
+    module = NetworkModule(
+        network("logmel", "text", options=options), optimization=Optimization(modality_dropout=0.3)
+    ).train()
     table = random_table(9, "logmel", "text")
     clean = whole(table)
     dirty = Inputs(
@@ -195,7 +199,9 @@ def test_training_does_not_depend_on_how_far_a_batch_is_padded():
 
 def test_class_weights_and_smoothing_enter_the_loss():
     weights = [0.5, 1.0, 2.0, 4.0]
-    module = NetworkModule(network("text"), Optimisation(class_weights=weights, label_smoothing=0.1)).train()
+    module = NetworkModule(
+        network("text"), optimization=Optimization(class_weights=weights, label_smoothing=0.1)
+    ).train()
     table = random_table(8, "text")
     loss, _ = loss_and_gradients(module, whole(table), table.targets)
     torch.manual_seed(3)
@@ -205,8 +211,8 @@ def test_class_weights_and_smoothing_enter_the_loss():
 
 
 def test_modality_dropout_and_masks_act_in_training_only():
-    optimisation = Optimisation(modality_dropout=0.9, augmentation=("masks",))
-    module = NetworkModule(network("logmel", "text"), optimisation)
+    optimization = Optimization(modality_dropout=0.9, augmentation=("masks",))
+    module = NetworkModule(network("logmel", "text"), optimization=optimization)
     table = random_table(10, "logmel", "text")
     seen: list[Inputs] = []
     module.model.classify = lambda inputs: (seen.append(inputs), torch.zeros(10, 4, requires_grad=True))[1]
@@ -235,7 +241,7 @@ def test_ensemble_trains_its_classifier_alone():
 def test_ensemble_leaves_its_networks_as_they_were_under_a_plain_trainer():
     networks = {name: network(name, "text") for name in ("logmel", "vggish")}
     module = EnsembleModule(networks, 4)
-    assert not any(part.training for net in networks.values() for part in net.modules())
+    assert not any(part.training for net in module.model.networks.values() for part in net.modules())
     before = {name: value.clone() for name, value in module.state_dict().items()}
     table = random_table(12, "logmel", "vggish", "text")
     trainer(max_epochs=2).fit(module, datamodule=EmotionDataModule(table, table, batch_size=4))
@@ -259,7 +265,7 @@ def test_unlocked_backbone_trains_one_layer_and_stays_in_evaluation_mode():
     assert trained == {"conv4_2.weight", "conv4_2.bias"}
     assert not any(part.training for part in backbone.modules())
     assert all(part.training for part in net.modules())
-    (optimizer,), _ = module.configure_optimizers()
+    optimizer = module.configure_optimizers()["optimizer"]
     assert len(optimizer.param_groups[0]["params"]) == len(list(net.parameters())) + 2
 
 

@@ -15,11 +15,20 @@ from torch import Tensor, nn
 import pathosnet.training.stages as stages
 from pathosnet.corpora import Split
 from pathosnet.errors import InputError
-from pathosnet.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor
-from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
-from pathosnet.training import EmotionModule, EnsembleModule, FeatureTable, NetworkModule, train_stages
-from pathosnet.training.data import pad_batch
-from pathosnet.training.modules import Optimisation
+from pathosnet.experiments.settings import stage_settings, stage_trainer
+from pathosnet.features.acoustic.extractors import AcousticExtractor, GhostVLADExtractor, VGGishExtractor
+from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble, pad_batch
+from pathosnet.targets import ClassTarget
+from pathosnet.training import (
+    EmotionModule,
+    EnsembleModule,
+    FeatureTable,
+    NetworkModule,
+    Positions,
+    callbacks,
+    train_stages,
+)
+from pathosnet.training.optimization import Optimization
 
 RATE = 16_000
 
@@ -76,15 +85,18 @@ class Setup:
         self.split = Split(tuple(range(count - held_out)), tuple(range(count - held_out, count)), (), "column")
 
     def run(self, folder: Path = Path("unused"), own_logger=None, **options):
+        config = tiny_config(acoustic="logmel", **options)
+        return self.run_with(stage_trainer(config, folder, own_logger), config)
+
+    def run_with(self, trainer, config):
         return train_stages(
             self.table,
             self.split,
-            2,
-            self.extractors,
-            tiny_config(acoustic="logmel", **options),
-            folder,
-            lambda extractor: [[extractor.frozen_part(wave) for wave in self.waveforms]],
-            own_logger,
+            ClassTarget(("a", "b")),
+            extractors=self.extractors,
+            hidden_features=lambda extractor: [[extractor.frozen_part(wave) for wave in self.waveforms]],
+            trainer=trainer,
+            settings=stage_settings(config),
         )
 
     def validation_loss(self, model) -> float:
@@ -213,7 +225,7 @@ def test_trained_model_is_ready_to_predict():
 def test_options_shape_the_branches():
     options = {"text_width": 3, "audio_width": 5, "num_blocks": 1, "dropout": 0.25, "batch_norm_momentum": 0.5}
     model = fake_setup().run(**options).model
-    assert model.options == BranchOptions(**options)
+    assert model.options == BranchOptions(**options, standardize=True)
     assert model.classifier.in_features == 8
 
 
@@ -237,9 +249,9 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     seen: dict[str, set[str]] = {}
     fit = stages.StageTrainer.fit
 
-    def spy(self, name, module, table, split):
+    def spy(self, name, module, table, parts, **options):
         before = copy_of(module)
-        result = fit(self, name, module, table, split)
+        result = fit(self, name, module, table, parts, **options)
         seen[name] = changed(before, module)
         return result
 
@@ -282,8 +294,8 @@ def test_first_stage_leaves_the_backbone_alone(monkeypatch):
     seen = []
     fit = stages.StageTrainer.fit
 
-    def spy(self, name, *arguments):
-        result = fit(self, name, *arguments)
+    def spy(self, name, *arguments, **options):
+        result = fit(self, name, *arguments, **options)
         seen.append((name, changed(before, setup.extractors["fake"])))
         return result
 
@@ -361,7 +373,8 @@ class Scripted(NetworkModule):
 
     def __init__(self, losses: list[float]) -> None:
         options = BranchOptions(text_width=4, num_blocks=1)
-        super().__init__(EmotionNetwork({"text": 300}, 2, options=options), Optimisation(learning_rate=1e-2))
+        network = EmotionNetwork({"text": 300}, 2, options=options)
+        super().__init__(network, optimization=Optimization(learning_rate=1e-2))
         self.losses = losses
         self.kept: list[dict[str, Tensor]] = []
 
@@ -384,7 +397,7 @@ class Scripted(NetworkModule):
 def test_training_stops_early_and_keeps_the_best_weights(tmp_path, metric, losses, epochs, best):
     setup = text_setup()
     module = Scripted(losses)
-    trainer = stages.StageTrainer(tiny_config(epochs=8, patience=2, early_stopping_metric=metric), tmp_path)
+    trainer = stage_trainer(tiny_config(epochs=8, patience=2, early_stopping_metric=metric), tmp_path)
     result = trainer.fit("text", module, setup.table, setup.split)
     assert (result.epochs, result.best_epoch) == (epochs, best)
     assert result.best["val_loss"] == losses[best]
@@ -437,10 +450,40 @@ def test_diverged_weights_are_never_the_best(tmp_path, metric):
     targets = setup.table.targets.clone()
     targets[list(setup.split.validation)] = 0
     module = DivergesLater(EmotionNetwork({"text": 300}, 2, options=BranchOptions(text_width=4)))
-    trainer = stages.StageTrainer(tiny_config(epochs=3, early_stopping_metric=metric), tmp_path)
+    trainer = stage_trainer(tiny_config(epochs=3, early_stopping_metric=metric), tmp_path)
     result = trainer.fit("text", module, FeatureTable(setup.table.sequences, targets), setup.split)
     assert result.best_epoch == 0
     assert all(torch.isfinite(value).all() for value in module.model.state_dict().values())
+
+
+# Training again on training and validation part together
+
+
+def test_refit_trains_every_stage_again_for_the_epochs_that_were_found():
+    setup, plain = fake_setup(names=("fake", "other")), fake_setup(names=("fake", "other"))
+    result, first = setup.run(refit=True, epochs=3), plain.run(epochs=3)
+    assert result.stages[0].name.endswith("-refit")
+    assert [stage.name.removesuffix("-refit") for stage in result.stages] == [stage.name for stage in first.stages]
+    assert [stage.epochs for stage in result.stages] == [stage.best_epoch + 1 for stage in first.stages]
+    assert all("val_loss" not in stage.best for stage in result.stages)
+    with torch.no_grad():
+        inputs = pad_batch(first.table.subset(plain.split.validation).sequences)
+        torch.testing.assert_close(result.validated, first.model.classify(inputs))
+
+
+def test_refitted_model_has_learned_from_both_parts():
+    setup = text_setup()
+    result = setup.run(refit=True, epochs=4, learning_rate=1e-2)
+    (stage,) = result.stages
+    both = tuple(range(len(setup.table)))
+    config = tiny_config(epochs=4, learning_rate=1e-2)
+    alone = stage_trainer(config, Path("unused"))
+    torch.manual_seed(config.seed)
+    again = NetworkModule(EmotionNetwork({"text": 300}, 2, options=result.model.options))
+    again.model.standardize(setup.table.sequences)
+    again.optimization = Optimization(learning_rate=1e-2)
+    alone.fit("text-1-branches-refit", again, setup.table, Positions(both, ()), epochs=stage.epochs)
+    assert changed(copy_of(again.model), result.model) == set()
 
 
 # Seeds
@@ -475,9 +518,9 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EmotionModule]]:
     seen: list[EmotionModule] = []
     fit = stages.StageTrainer.fit
 
-    def spy(self, name, module, table, split):
+    def spy(self, name, module, table, parts, **options):
         seen.append(module)
-        return fit(self, name, module, table, split)
+        return fit(self, name, module, table, parts, **options)
 
     monkeypatch.setattr(stages.StageTrainer, "fit", spy)
     return seen
@@ -489,21 +532,28 @@ def test_balanced_class_weights_are_scikit_learns(modules):
     setup.run(class_weights="balanced")
     train = setup.table.targets[list(setup.split.train)].numpy()
     expected = compute_class_weight("balanced", classes=np.unique(train), y=train)
-    assert modules[0].objective.loss.weight.tolist() == pytest.approx(expected.tolist())
+    assert modules[0].objective.class_weights.tolist() == pytest.approx(expected.tolist())
 
 
 def test_without_class_weights_all_count_alike(modules):
     text_setup().run()
-    assert modules[0].objective.loss.weight is None
+    assert modules[0].objective.class_weights is None
 
 
 def test_class_that_never_occurs_does_no_harm_to_balanced_weights(modules):
     setup = text_setup()
+    config = tiny_config(class_weights="balanced")
     trained = train_stages(
-        setup.table, setup.split, 3, {}, tiny_config(class_weights="balanced"), Path("unused"), lambda _: []
+        setup.table,
+        setup.split,
+        ClassTarget(("a", "b", "c")),
+        extractors={},
+        hidden_features=lambda _: [],
+        trainer=stage_trainer(config, Path("unused")),
+        settings=stage_settings(config),
     )
-    assert modules[0].objective.loss.weight[:2].tolist() == pytest.approx([1, 1])
-    assert torch.isfinite(modules[0].objective.loss.weight).all()
+    assert modules[0].objective.class_weights[:2].tolist() == pytest.approx([1, 1])
+    assert torch.isfinite(modules[0].objective.class_weights).all()
     assert math.isfinite(trained.stages[0].best["val_loss"])
 
 
@@ -512,10 +562,10 @@ def test_options_reach_every_module(modules):
     fake_setup(names=("fake", "other")).run(**options)
     assert len(modules) == 5
     for module in modules:
-        assert module.optimisation.label_smoothing == module.objective.loss.label_smoothing == 0.1
-        assert module.optimisation.modality_dropout == 0.25
-        assert module.optimisation.augmentation == ("masks",)
-        assert module.optimisation.decay == 0.3
+        assert module.optimization.label_smoothing == module.objective.label_smoothing == 0.1
+        assert module.optimization.modality_dropout == 0.25
+        assert module.optimization.augmentation == ("masks",)
+        assert module.optimization.decay == 0.3
 
 
 class Stopped(Exception):
@@ -603,9 +653,46 @@ def test_interrupted_training_is_an_interruption(monkeypatch):
     def interrupt(self, batch, batch_index):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(NetworkModule, "training_step", interrupt)
+    monkeypatch.setattr(EmotionModule, "training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         text_setup().run()
+
+
+def press_ctrl_c(monkeypatch, *presses: tuple[int, int]) -> None:
+    """Sends SIGINT in the training steps of some epochs and batches."""
+    step = EmotionModule.training_step
+
+    def pressing(self, batch, batch_index):
+        if (self.current_epoch, batch_index) in presses:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, batch_index)
+
+    monkeypatch.setattr(EmotionModule, "training_step", pressing)
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far(monkeypatch, capsys):
+    setup, config = text_setup(), tiny_config(epochs=9, patience=9, batch_size=5, learning_rate=1e-2)
+    press_ctrl_c(monkeypatch, (2, 1))
+    trainer = stage_trainer(config, Path("unused"), stoppable=True)
+    result = setup.run_with(trainer, config)
+    (stage,) = result.stages
+    assert stage.epochs in (2, 3)
+    assert setup.validation_loss(result.model) == pytest.approx(stage.best["val_loss"], abs=1e-5)
+    assert stage.best["val_loss"] == min(epoch["val_loss"] for epoch in stage.history)
+    assert "Ctrl-C again ends the program" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("presses", [[(0, 1)], [(2, 1), (2, 1)]], ids=["first epoch", "twice"])
+def test_ctrl_c_ends_the_program_where_nothing_is_to_be_kept_and_the_second_time(monkeypatch, presses):
+    config = tiny_config(epochs=9, patience=9, batch_size=5)
+    press_ctrl_c(monkeypatch, *presses)
+    if len(presses) == 2:
+        monkeypatch.setattr(callbacks.Interruption, "on_train_batch_end", lambda *_: None)
+        press_ctrl_c(monkeypatch, (2, 2))
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        text_setup().run_with(stage_trainer(config, Path("unused"), stoppable=True), config)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_interruption_leaves_ctrl_c_working(monkeypatch):
@@ -613,7 +700,7 @@ def test_interruption_leaves_ctrl_c_working(monkeypatch):
         raise KeyboardInterrupt
 
     handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(NetworkModule, "training_step", interrupt)
+    monkeypatch.setattr(EmotionModule, "training_step", interrupt)
     try:
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             text_setup().run()

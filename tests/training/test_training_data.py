@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from pathosnet.models import pad_batch
 from pathosnet.training import Batch, EmotionDataModule, FeatureTable, TextModule
-from pathosnet.training.data import EachOnce, EpochShuffle, FeatureDataset, collate, pad_batch
+from pathosnet.training.data import EachOnce, EpochShuffle, FeatureDataset, collate
 
 
 def table(lengths=(3, 1, 2, 5, 4)) -> FeatureTable:

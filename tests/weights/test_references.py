@@ -7,7 +7,7 @@ from making import random_thin_resnet34, random_vggish, save_weights, tone
 
 from pathosnet import PathosNet
 from pathosnet.errors import InputError
-from pathosnet.extractors import GhostVLADExtractor, VGGishExtractor
+from pathosnet.features.acoustic.extractors import GhostVLADExtractor, VGGishExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
 from pathosnet.weights import load_thin_resnet34, load_vggish
 
@@ -120,7 +120,7 @@ def test_backbone_of_no_file_cannot_be_referred_to(tmp_path):
 
 
 def test_model_without_backbones_has_nothing_to_refer_to(tmp_path):
-    from pathosnet.extractors import LogMelExtractor
+    from pathosnet.features.acoustic.extractors import LogMelExtractor
 
     model = PathosNet(EmotionNetwork({"logmel": 64}, 4, options=NARROW), {"logmel": LogMelExtractor(1)}, None)
     model.save_pretrained(tmp_path / "model", embed_weights=False)

@@ -48,10 +48,10 @@ def test_every_stage_is_keras(model: ThinResNet34, layers: Layers, batch: int, f
 @torch.no_grad()
 def test_vectors_have_length_1_only_if_asked_for(path: Path, model: ThinResNet34) -> None:
     spectrograms = torch.randn(2, 257, 16)
-    plain, normalised = model(spectrograms), load_thin_resnet34(path, normalize=True)(spectrograms)
+    plain, normalized = model(spectrograms), load_thin_resnet34(path, normalize=True)(spectrograms)
     lengths = plain.norm(dim=1, keepdim=True)
     assert ((lengths - 1).abs() > 0.1).all()
-    assert_same(normalised, plain / lengths, "embedding")
+    assert_same(normalized, plain / lengths, "embedding")
 
 
 def test_a_whole_model_with_its_speaker_classifier_is_read_like_the_features_alone(

@@ -1,7 +1,9 @@
 """Reading tensors by name: formats, damaged files, and files that would run code."""
 
+import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +171,90 @@ def test_a_file_without_weights_is_an_error(tmp_path: Path) -> None:
         read_tensors(write_keras(tmp_path / "empty.h5", {}))
 
 
-def test_a_training_checkpoint_is_not_taken_for_a_state_dict(tmp_path: Path) -> None:
-    torch.save({"state_dict": {"a": torch.zeros(1)}, "epoch": 3}, tmp_path / "checkpoint.pth")
-    with pytest.raises(InputError, match=r"checkpoint\.pth: expected a state dict \(name → tensor\), got dict"):
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+def test_a_state_dict_within_a_checkpoint_is_read(tmp_path: Path, key: str) -> None:
+    torch.save({key: {"a": torch.ones(1)}, "epoch": 3}, tmp_path / "checkpoint.pth")
+    assert read_tensors(tmp_path / "checkpoint.pth") == {"a": torch.ones(1)}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_what_wrappers_put_before_names_is_taken_away(tmp_path: Path, prefix: str) -> None:
+    torch.save({f"{prefix}a": torch.ones(1), f"{prefix}b.module.c": torch.ones(1)}, tmp_path / "a.pth")
+    assert list(read_tensors(tmp_path / "a.pth")) == ["a", "b.module.c"]
+
+
+def test_a_checkpoint_of_something_else_is_an_error_that_names_its_keys(tmp_path: Path) -> None:
+    torch.save({"generator": {"a": torch.zeros(1)}, "epoch": 3}, tmp_path / "checkpoint.pth")
+    with pytest.raises(InputError, match=r"checkpoint\.pth: expected a state dict .*the keys generator, epoch; save"):
         read_tensors(tmp_path / "checkpoint.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".h5"])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, suffix: str) -> None:
+    values = torch.tensor([[1.0, float("nan")]])
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".h5":
+        write_keras(path, {"a": {"kernel": values.numpy()}})
+    else:
+        (torch.save if suffix == ".pth" else safetensors.torch.save_file)({"a.weight": values}, path)
+    with pytest.raises(InputError, match=r"the tensor a\.weight holds NaN or infinite values"):
+        read_tensors(path)
+
+
+def write_keras3(path: Path, layers: dict[str, tuple[str, list[np.ndarray]]], named: bool = True) -> Path:
+    """Writes what Keras 3.15 writes; ``layers``: group → the layer's name and its variables."""
+    target = io.BytesIO() if path.suffix == ".keras" else path
+    with h5py.File(target, "w") as file:
+        for group, (name, values) in {"input_layer": ("input", []), **layers}.items():
+            variables = file.create_group(f"layers/{group}/vars")
+            if named:
+                variables.attrs["name"] = name
+            for number, value in enumerate(values):
+                variables[str(number)] = value
+    if isinstance(target, io.BytesIO):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+            archive.writestr("model.weights.h5", target.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.weights.h5"])
+def test_files_of_keras_3_are_read(tmp_path: Path, name: str) -> None:
+    kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    norm = [np.full(5, i, np.float32) for i in range(4)]
+    layers = {
+        "conv2d": ("conv1", [kernel, np.zeros(5, np.float32)]),
+        "batch_normalization": ("bn", norm),
+        "vlad_pooling": ("gvlad_pool", [np.ones((10, 5), np.float32)]),
+    }
+    tensors = read_tensors(write_keras3(tmp_path / name, layers))
+    assert set(tensors) == {
+        *("conv1.weight", "conv1.bias", "gvlad_pool.centers"),
+        *("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"),
+    }
+    assert tensors["conv1.weight"][4, 3, 1, 2] == kernel[1, 2, 3, 4]
+    assert float(tensors["bn.running_var"][0]) == 3.0
+
+
+def test_vggish_of_keras_3_is_read(tmp_path: Path) -> None:
+    shapes = {"conv1": (1, 64), "conv2": (64, 128), "conv3_1": (128, 256), "conv3_2": (256, 256)}
+    shapes |= {"conv4_1": (256, 512), "conv4_2": (512, 512)}
+    layers = {
+        f"conv2d_{i}": (layer, [np.full((3, 3, *shape), i, np.float32), np.full(shape[1], i, np.float32)])
+        for i, (layer, shape) in enumerate(shapes.items())
+    }
+    model = load_vggish(write_keras3(tmp_path / "vggish.weights.h5", layers), output="pool")
+    assert model.conv3_1.weight[0, 0, 0, 0].item() == 2.0
+
+
+def test_keras_3_without_names_says_how_to_convert(tmp_path: Path) -> None:
+    path = write_keras3(tmp_path / "a.weights.h5", {"conv2d": ("x", [np.ones((1, 1, 1, 1))])}, named=False)
+    with pytest.raises(InputError, match=r"a file of Keras 3 without the names .*model\.save\('model\.h5'\)"):
+        read_tensors(path)
+
+
+def test_an_archive_of_something_else_is_no_model(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("notes.txt", "notes")
+    with pytest.raises(InputError, match=r"holds no model\.weights\.h5"):
+        read_tensors(tmp_path / "a.keras")

@@ -15,9 +15,9 @@ from pathosnet.corpora.importing import (
     Notes,
     named_files,
     read_corpus_table,
-    visible_files,
 )
 from pathosnet.errors import InputError
+from pathosnet.files import walk_files
 
 EMOTIONS = {"ans": "fear", "dis": "contempt", "gio": "happiness", "rab": "anger", "tri": "sadness"}
 LANGUAGES = ("en", "it", "es")
@@ -42,7 +42,7 @@ def _read_speakers(folder: Path, options: ImportOptions, notes: Notes) -> dict[s
     """Returns a recording's name without suffix → its speaker."""
     if options.speakers:
         return _speakers_of(Path(options.speakers))
-    sheets = sorted(path for path in visible_files(folder) if path.suffix.lower() in (".csv", ".xlsx", ".xls"))
+    sheets = sorted(path for path in walk_files(folder) if path.suffix.lower() in (".csv", ".xlsx", ".xls"))
     for sheet in sheets:
         if sheet.suffix.lower() == ".csv":
             try:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pathosnet.corpora.importing import (
     AUDIO_SUFFIXES,
@@ -11,9 +12,9 @@ from pathosnet.corpora.importing import (
     ImportedUtterance,
     ImportOptions,
     Notes,
-    visible_files,
 )
 from pathosnet.errors import InputError
+from pathosnet.files import walk_files
 
 EXAMPLE = "{speaker}_{emotion}_*.wav"
 GROUPS = ("emotion", "speaker", "session", "script", "language", "text", "split")
@@ -62,11 +63,12 @@ def _read(language: str, folder: Path, options: ImportOptions, notes: Notes) -> 
     if not options.pattern:
         raise InputError(f"{folder}: how this corpus names its files is not known; say it with --pattern '{EXAMPLE}'")
     pattern = compile_pattern(options.pattern)
-    for path in sorted(visible_files(folder)):
+    for path in sorted(walk_files(folder)):
         inside = path.relative_to(folder).as_posix()
         match = pattern.fullmatch(inside if "/" in options.pattern else path.name)
         if match:
-            yield ImportedUtterance(path, **{"language": options.language or language, **match.groupdict()})
+            said: dict[str, Any] = {"language": options.language or language, **match.groupdict()}
+            yield ImportedUtterance(path, **said)
         elif path.suffix.lower() in AUDIO_SUFFIXES:
             notes.count(f"not named like {options.pattern}", inside)
 

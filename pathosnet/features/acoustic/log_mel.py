@@ -35,8 +35,8 @@ def log_mel_frames(waveform: Tensor) -> Tensor:
     if len(waveform) < WINDOW_SAMPLES:
         return waveform.new_zeros((0, NUM_BANDS))
     frames = waveform.unfold(0, WINDOW_SAMPLES, HOP_SAMPLES)  # (frames, 400)
-    window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64).to(waveform)
-    bands = mel_matrix().to(waveform)
+    window = hann_window(waveform)
+    bands = mel_matrix().to(waveform.dtype).to(waveform.device)
 
     def log_mel(frames: Tensor) -> Tensor:
         magnitudes = torch.fft.rfft(frames * window, n=FFT_SAMPLES).abs()  # (frames, 257)
@@ -69,6 +69,15 @@ def log_mel_example_pieces(waveform: Tensor) -> Iterator[Tensor]:
         stop = min(start + at_once, num_examples)
         frames = log_mel_frames(waveform[start * num_samples : stop * num_samples + overlap])
         yield frames.reshape(stop - start, EXAMPLE_FRAMES, NUM_BANDS)
+
+
+def hann_window(like: Tensor) -> Tensor:
+    """Returns a periodic Hann window of 25 ms, ``(400,)``, of a tensor's precision and on its device.
+
+    It is rounded before it is moved: Apple's GPUs have no float64.
+    """
+    window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64, device="cpu")
+    return window.to(like.dtype).to(like.device)
 
 
 @functools.lru_cache(maxsize=1)

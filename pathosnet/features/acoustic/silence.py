@@ -1,6 +1,6 @@
 """Where a recording is not silent.
 
-Source: librosa.effects.split (librosa ≥ 0.10, whose centred frames are padded with zeros).
+Source: librosa.effects.split (librosa ≥ 0.10, whose centered frames are padded with zeros).
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def loud_intervals(power: Tensor, num_samples: int, top_db: float = 20.0) -> Ten
     """Finds the stretches whose power is less than ``top_db`` below the largest.
 
     Args:
-        power: of centred frames, ``(frames,)``.
+        power: of centered frames, ``(frames,)``.
         num_samples: of the waveform.
         top_db: threshold, in dB.
 
@@ -51,7 +51,7 @@ def remove_silence(waveform: Tensor, top_db: float = 20.0) -> Tensor:
 
     Args:
         waveform: ``(samples,)``.
-        top_db: see [`non_silent_intervals`][pathosnet.features.silence.non_silent_intervals].
+        top_db: see [`non_silent_intervals`][pathosnet.features.acoustic.silence.non_silent_intervals].
 
     Returns:
         ``(samples,)``, at most as long as the input.
@@ -67,7 +67,8 @@ def frame_power(blocks: Iterable[Tensor]) -> tuple[Tensor, int]:
         blocks: each ``(samples,)``.
 
     Returns:
-        The mean square of centred frames, ``(frames,)``, in float64; the number of samples.
+        The mean square of centered frames, ``(frames,)``, in float64 on the CPU, whatever the device of the blocks (not
+        all have float64); the number of samples.
     """
     # Sums over hops instead of over frames: every frame is four hops, the first two of which lie before the waveform.
     hops: Tensor | None = None
@@ -89,5 +90,5 @@ def frame_power(blocks: Iterable[Tensor]) -> tuple[Tensor, int]:
 
 
 def _sums_of_squares(waveform: Tensor) -> Tensor:
-    padded = torch.nn.functional.pad(waveform.double(), (0, -len(waveform) % HOP_SAMPLES))
+    padded = torch.nn.functional.pad(waveform.cpu().double(), (0, -len(waveform) % HOP_SAMPLES))
     return padded.reshape(-1, HOP_SAMPLES).square_().sum(dim=1)

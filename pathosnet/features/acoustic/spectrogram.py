@@ -1,4 +1,4 @@
-"""The normalised spectrogram of Thin ResNet-34, and the windows that PATHOSnet cuts it into.
+"""The normalized spectrogram of Thin ResNet-34, and the windows that PATHOSnet cuts it into.
 
 Source: WeidiXie/VGG-Speaker-Recognition (the spectrogram); PATHOSnet's authors' code (silence removal and windows).
 """
@@ -8,16 +8,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pathosnet.features.silence import remove_silence
+from pathosnet.features.acoustic.log_mel import FFT_SAMPLES, FRAMES_AT_ONCE, WINDOW_SAMPLES, hann_window
+from pathosnet.features.acoustic.silence import remove_silence
 
-FFT_SAMPLES = 512
-WINDOW_SAMPLES = 400  # 25 ms at 16 kHz
 NUM_BINS = 257
 EPSILON = 1e-5
-FRAMES_AT_ONCE = 1024  # bounds the memory of a long recording, and fits into caches
 
 
-def normalised_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
+def normalized_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
     """Computes a magnitude spectrogram whose frames each have mean 0 and standard deviation 1.
 
     Args:
@@ -25,7 +23,7 @@ def normalised_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
         stft_hop: hop between frames in samples.
 
     Returns:
-        ``(257, frames)`` with ``1 + samples // stft_hop`` frames; they are centred, the ends padded with zeros.
+        ``(257, frames)`` with ``1 + samples // stft_hop`` frames; they are centered, the ends padded with zeros.
     """
     num_frames = 1 + len(waveform) // stft_hop
     starts = range(0, num_frames, FRAMES_AT_ONCE)
@@ -34,13 +32,12 @@ def normalised_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
 
 
 def _frames(waveform: Tensor, stft_hop: int, start: int, stop: int) -> Tensor:
-    """Returns some of the normalised spectrogram's frames, ``(frames, 257)``."""
+    """Returns some of the normalized spectrogram's frames, ``(frames, 257)``."""
     first = start * stft_hop - FFT_SAMPLES // 2
     last = (stop - 1) * stft_hop + FFT_SAMPLES // 2
     samples = waveform[max(first, 0) : last]
     samples = torch.nn.functional.pad(samples, (max(-first, 0), last - max(first, 0) - len(samples)))
-    window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64).to(waveform)
-    window = torch.nn.functional.pad(window, ((FFT_SAMPLES - WINDOW_SAMPLES) // 2,) * 2)
+    window = torch.nn.functional.pad(hann_window(waveform), ((FFT_SAMPLES - WINDOW_SAMPLES) // 2,) * 2)
     magnitudes = torch.fft.rfft(samples.unfold(0, FFT_SAMPLES, stft_hop) * window).abs()
     deviation, mean = torch.std_mean(magnitudes, dim=1, correction=0, keepdim=True)
     return magnitudes.sub_(mean).div_(deviation.add_(EPSILON))
@@ -55,7 +52,7 @@ def spectrogram_windows(
     silence_removal: bool = True,
     top_db: float = 20.0,
 ) -> Tensor:
-    """Cuts a normalised spectrogram into windows, one feature vector's worth each.
+    """Cuts a normalized spectrogram into windows, one feature vector's worth each.
 
     The defaults are the authors' code: silence removed, windows of 0.3 s every 0.15 s. The paper's figures (16 ms hop,
     vectors every 0.045 s) are ``stft_hop=256, window_frames=3, hop_frames=3``.
@@ -73,7 +70,7 @@ def spectrogram_windows(
         is shorter than a window has none.
     """
     waveform = _prepared(waveform, window_frames, hop_frames, stft_hop, silence_removal, top_db)
-    spectrogram = normalised_spectrogram(waveform, stft_hop)  # (257, frames)
+    spectrogram = normalized_spectrogram(waveform, stft_hop)  # (257, frames)
     if len(waveform) == 0 or spectrogram.shape[1] < window_frames:
         return waveform.new_zeros((0, NUM_BINS, window_frames))
     return spectrogram.unfold(1, window_frames, hop_frames).transpose(0, 1)  # (windows, 257, window_frames)
@@ -91,7 +88,8 @@ def spectrogram_window_pieces(
     """Yields the same windows some at a time, so that an hour's spectrogram is never there as a whole.
 
     Args:
-        waveform: see [`spectrogram_windows`][pathosnet.features.spectrogram.spectrogram_windows], and the others.
+        waveform: see [`spectrogram_windows`][pathosnet.features.acoustic.spectrogram.spectrogram_windows], and the
+            others.
         window_frames: length of a window.
         hop_frames: from one window's start to the next one's.
         stft_hop: from one frame to the next.

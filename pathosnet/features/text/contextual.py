@@ -3,8 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from pathosnet.errors import InputError
-from pathosnet.feature_store import hash_weights
-from pathosnet.features.encoder_outline import read_config
+from pathosnet.features.store import hash_weights
+from pathosnet.features.text.encoder_outline import import_transformers, quietly, read_config
+from pathosnet.files import to_path
 
 PREFIX = "hf:"
 WINDOWS_AT_ONCE = 32
@@ -43,7 +43,7 @@ class ContextualEmbedding(nn.Module):
     """
 
     version = 1
-    """Of what it makes of texts, for the feature store; see AcousticExtractor."""
+    """Version of the vectors that it computes, for the feature store; see AcousticExtractor."""
 
     def __init__(
         self,
@@ -158,8 +158,8 @@ def load_encoder(name: str, layer: int = -1) -> ContextualEmbedding:
     Raises:
         InputError: the transformers package or the model is missing, or it is no such encoder.
     """
-    if Path(name).is_dir():
-        return open_encoder(Path(name), layer, f"{PREFIX}{name}")
+    if to_path(name).is_dir():
+        return open_encoder(to_path(name), layer, f"{PREFIX}{name}")
     model, _, revision = name.partition("@")
     return load_from_hub(model, revision or None, layer)
 
@@ -173,7 +173,7 @@ def load_from_hub(model: str, revision: str | None, layer: int = -1) -> Contextu
     source = f"{PREFIX}{model}" + (f"@{revision}" if revision else "")
     if not HUB_NAME.fullmatch(model):
         raise InputError(f"{source}: expected a folder that is there, or a model's name on the hub, got {model!r}")
-    _import_transformers(source)
+    import_transformers(source)
     from huggingface_hub import snapshot_download
 
     try:
@@ -196,12 +196,12 @@ def open_encoder(
     Raises:
         InputError: it cannot be used.
     """
-    transformers = _import_transformers(source)
+    transformers = import_transformers(source)
     # The tokenizer's threads, and processes that are forked later, do not go together.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly(transformers):
+        with quietly(transformers):
             config = read_config(transformers, folder)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **only_here)
             encoder, notes = transformers.AutoModel.from_pretrained(
@@ -223,32 +223,9 @@ def open_encoder(
 
 def save_encoder(embedding: ContextualEmbedding, folder: Path) -> None:
     """Writes encoder and tokenizer into a new folder, as safetensors, JSON and text."""
-    with _quietly(_import_transformers(embedding.source)):
+    with quietly(import_transformers(embedding.source)):
         embedding.encoder.save_pretrained(folder)  # type: ignore[operator]
         embedding.tokenizer.save_pretrained(folder)
-
-
-def _import_transformers(source: str) -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError(f"{source}: needs the transformers package; pip install 'pathosnet[transformers]'") from error
-    return transformers
-
-
-@contextmanager
-def _quietly(transformers: Any) -> Iterator[None]:
-    """Leaves out transformers' progress bars, and its notes on weights that are not needed."""
-    logging = transformers.utils.logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _longest_input(encoder: nn.Module, tokenizer: Any) -> int:

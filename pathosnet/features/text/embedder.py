@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from pathosnet.errors import InputError
-from pathosnet.features.fasttext_files import load_fasttext_model
-from pathosnet.features.hashed_words import HashedWords
-from pathosnet.features.tokens import plain_text, tokenize
-from pathosnet.registry import text_embeddings
+from pathosnet.features.registry import text_embeddings
+from pathosnet.features.text.fasttext_files import load_fasttext_model
+from pathosnet.features.text.hashed_words import HashedWords
+from pathosnet.features.text.tokens import plain_text, tokenize
+from pathosnet.files import to_path
 
 ANY_LANGUAGE = "*"
 
@@ -83,7 +84,7 @@ class LanguageIdentifier:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = to_path(path)
         self._model = load_fasttext_model(path)
 
     def identify(self, text: str) -> str | None:

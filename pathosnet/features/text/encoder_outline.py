@@ -25,6 +25,37 @@ SPARE_MODULES = 1000
 MODULES_PER_TENSOR = 16  # BERT has one
 
 
+def import_transformers(source: str) -> Any:
+    """Imports transformers.
+
+    Args:
+        source: what needs it, for messages.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise InputError(f"{source}: needs the transformers package; pip install 'pathosnet[transformers]'") from error
+    return transformers
+
+
+@contextmanager
+def quietly(transformers: Any) -> Iterator[None]:
+    """Leaves out transformers' progress bars, and its notes on weights that are not needed."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def read_config(transformers: Any, folder: Path) -> Any:
     """Reads an encoder's configuration.
 
@@ -71,11 +102,14 @@ def _whole_numbers(config: Any) -> Iterator[tuple[str, int]]:
 
 
 def _stored_shapes(folder: Path) -> Iterator[Iterable[int]]:
-    """Yields the shapes of the tensors in a folder's safetensors files, of which only the headers are read."""
+    """Yields the shapes of the tensors in a folder's files of weights, of which only the headers are read."""
     for path in folder.glob("*.safetensors"):
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118  # it is no dict
                 yield file.get_slice(name).get_shape()
+    if (pickled := folder / "pytorch_model.bin").is_file() and not any(folder.glob("*.safetensors")):
+        for value in torch.load(pickled, map_location="cpu", weights_only=True, mmap=True).values():
+            yield value.shape
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pathosnet.errors import InputError
+from pathosnet.files import to_path
 
 MAGIC = 793_712_314
 ARGUMENTS = struct.Struct("<12i d")
@@ -23,7 +24,7 @@ def load_fasttext_model(path: str | Path) -> Any:
     Raises:
         InputError: the fasttext package or the file is missing, or the file is damaged.
     """
-    path = Path(path)
+    path = to_path(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside the package

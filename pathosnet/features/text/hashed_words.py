@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pathosnet.features.tokens import check_words
+from pathosnet.features.text.tokens import check_words
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3

@@ -1,20 +1,27 @@
 """Text files of word vectors: one word and its numbers a line."""
 
+import gzip
 import warnings
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pathosnet.errors import InputError
-from pathosnet.feature_store import FeatureStore, Recipe
+from pathosnet.features.store import FeatureStore, Recipe
 from pathosnet.files import fingerprint
 
 KEPT_BYTES = 4 << 20
 """Smaller files are read faster than it is worth to keep them."""
 ROWS_AT_ONCE = 4096
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_LINE_BYTES = 1 << 17
+"""Longest line of a packed file, which may be a stranger's."""
 
 
 def read_vectors(path: Path, max_words: int, store: FeatureStore | None = None) -> tuple[list[str], Tensor]:
@@ -63,12 +70,16 @@ def _parse(path: Path, max_words: int) -> tuple[list[str], Tensor]:
 
 
 def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
-    # newline="\n": words may hold characters that Python otherwise takes for line ends.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
+    with open_vectors(path) as file:
         dim = 0
         count = 0
-        for number, line in enumerate(file, start=1):
-            line = line.rstrip()
+        # As bytes: words may hold characters that Python otherwise takes for line ends.
+        for number, packed in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), start=1):
+            if len(packed) > MAX_LINE_BYTES:
+                raise InputError(
+                    f"{path}: line {number}: is longer than {MAX_LINE_BYTES:,} bytes; the file is no word-vector file"
+                )
+            line = packed.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").rstrip()
             if number == 1 and len(fields := line.split(" ")) == 2 and all(field.isdecimal() for field in fields):
                 dim = int(fields[1])  # the count is not needed, and wrong in some files
             elif line:
@@ -77,6 +88,23 @@ def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
                 count += 1
             if count == max_words:
                 return
+
+
+@contextmanager
+def open_vectors(path: Path) -> Iterator[BinaryIO]:
+    """Opens a text file of vectors, packed with gzip or not, whatever its name.
+
+    Raises:
+        OSError: it cannot be opened.
+        InputError: it is packed, and damaged.
+    """
+    with path.open("rb") as file:
+        is_packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        file.seek(0)
+        try:
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{path}: cannot be unpacked ({error}); get the file again") from error
 
 
 def _parse_line(path: Path, number: int, line: str, dim: int) -> tuple[str, np.ndarray]:

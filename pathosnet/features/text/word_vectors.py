@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from pathosnet.errors import InputError
-from pathosnet.feature_store import FeatureStore
-from pathosnet.features.fasttext_files import load_fasttext_model
-from pathosnet.features.tokens import check_words
-from pathosnet.features.vector_files import read_vectors
+from pathosnet.features.store import FeatureStore
+from pathosnet.features.text.fasttext_files import load_fasttext_model
+from pathosnet.features.text.tokens import check_words
+from pathosnet.features.text.vector_files import read_vectors
+from pathosnet.files import to_path
 
 OutOfVocabulary = Literal["prefix", "unknown", "zeros", "skip"]
-"""What stands for a word that the table does not have.
+"""Substitute for a word that the table does not have.
 
 ``prefix``: the longest beginning of the word that the table has, else the vector of the word ``unknown`` (the
 authors' code); ``unknown``: the vector of the word ``unknown``; ``zeros``: a row of zeros; ``skip``: no row.
@@ -75,8 +76,8 @@ class WordVectors:
         """Reads a text file of one word and its numbers a line, with or without a first line ``count dim``.
 
         Args:
-            path: a ``.vec`` file (MUSE, fastText) or GloVe's ``.txt``, UTF-8. Words may hold spaces and may be
-                repeated; the count in the first line may be wrong.
+            path: a ``.vec`` file (MUSE, fastText) or GloVe's ``.txt``, UTF-8, perhaps packed with gzip. Words may hold
+                spaces and may be repeated; the count in the first line may be wrong.
             max_words: how many lines to read; the files have frequent words first. The authors' code reads 50,000.
             oov: what stands for a word that the table does not have.
             dim: the dimension that is expected; any if None.
@@ -85,7 +86,7 @@ class WordVectors:
         Raises:
             InputError: the file is missing, empty or damaged (naming the line), or of another dimension.
         """
-        path = Path(path)
+        path = to_path(path)
         if max_words < 1:
             raise InputError(f"{path}: max_words: expected 1 or more, got {max_words}")
         try:
@@ -148,7 +149,7 @@ class FastTextVectors:
     """
 
     def __init__(self, path: str | Path, mapping: Tensor | None = None, dim: int | None = None) -> None:
-        self.path = Path(path)
+        self.path = to_path(path)
         self.mapping = mapping
         self._model = load_fasttext_model(self.path)
         self.dim: int = self._model.get_dimension()
@@ -185,7 +186,7 @@ def load_language_map(path: str | Path) -> Tensor:
     Raises:
         InputError: the file is missing or no square matrix.
     """
-    path = Path(path)
+    path = to_path(path)
     try:
         if path.suffix == ".pth":
             with torch.serialization.safe_globals(_NUMPY_GLOBALS):

@@ -1,0 +1,11 @@
+from .errors import InputError as InputError
+from .experiments.config import TrainConfig as TrainConfig
+from .experiments.cross_validate import cross_validate as cross_validate
+from .experiments.evaluate import evaluate as evaluate
+from .experiments.finetune import finetune as finetune
+from .experiments.run_folder import Run as Run
+from .experiments.train import train as train
+from .recognizer.prediction import Prediction as Prediction
+from .recognizer.recognizer import PathosNet as PathosNet
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Recordings as waveforms: reading, degradation, augmentation."""

@@ -1,0 +1,1 @@
+"""Experiments on a corpus: train, evaluate, fine-tune, cross-validate, tune, test robustness."""

@@ -1,0 +1,349 @@
+"""The folder of a run: the model, and all that is known about how it was made and how it did."""
+
+import hashlib
+import platform
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pathosnet.corpora import Corpus, Split
+from pathosnet.corpora.known import IMPORTERS
+from pathosnet.corpora.splits import PARTS, describe_leak, describe_split, find_leak, read_parts, write_folds
+from pathosnet.errors import InputError
+from pathosnet.evaluation import DimensionMetrics, Estimates, Metrics, Predictions
+from pathosnet.evaluation.calibration import Calibration
+from pathosnet.evaluation.predictions import tested_kind
+from pathosnet.experiments.config import SETTLED_BY_MODEL, TrainConfig
+from pathosnet.files import is_main_process, make_folder, read_json, write_json, written_aside
+from pathosnet.options import Mark
+from pathosnet.recognizer.card import CorpusFacts, Facts
+from pathosnet.recognizer.folder import CONFIG_FILE
+from pathosnet.recognizer.recognizer import PathosNet
+from pathosnet.targets import make_target
+from pathosnet.training import StageResult
+from pathosnet.training.probe import Probe
+
+RUN_FILE = "run.json"
+SPLIT_FILE = "split.csv"
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.csv"
+MACHINE_PATH = re.compile(r"(?<![^=:])(?:/(?!/)|~|[A-Za-z]:[\\\\/])[^=]+")
+"""A whole path, alone or after ``LANGUAGE=`` or ``hf:``."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    folder: Path
+    model: PathosNet
+    split: Split
+    metrics: Metrics | DimensionMetrics | None
+    """On the test part; None if there is none."""
+    leak: dict[str, int]
+    """How many of the test part's speakers and texts also occur in the training part."""
+    calibration: Calibration | None = None
+    probe: Probe | None = None
+    stages: tuple[StageResult, ...] = ()
+    adapted: str = ""
+    """How features were adapted to unlabeled recordings, in words; empty if they were not."""
+
+    def kept(self) -> str:
+        """Says of which epoch each stage's weights were kept."""
+        return "; ".join(
+            f"{stage.name}: epoch {stage.best_epoch + 1} of {stage.epochs}, "
+            + ", ".join(
+                f"{name} {stage.best[name]:.3f}" for name in ("val_loss", "val_uar", "val_ccc") if name in stage.best
+            )
+            for stage in self.stages
+        )
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """Result of training on one fold."""
+
+    model: PathosNet
+    stages: list[StageResult]
+    outputs: Tensor | None
+    """Probabilities or estimates of the test part, ``(utterances, labels)``; None if there is none."""
+    calibration: Calibration | None = None
+    probe: Probe | None = None
+    """A linear model on the same features and parts; None of dimensions, or without a test part."""
+
+    def finished(
+        self, folder: Path, split: Split, metrics: Metrics | DimensionMetrics | None, leak: dict[str, int]
+    ) -> Run:
+        """Makes the run that it led to."""
+        stages = tuple(self.stages)
+        return Run(
+            folder, self.model, split, metrics, leak, calibration=self.calibration, probe=self.probe, stages=stages
+        )
+
+
+def output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Path]:
+    """Gives a folder that appears under its name when all is written; a throw-away one to all but the first process."""
+    return written_aside(out, overwrite, marker=CONFIG_FILE) if is_main_process() else _discarded_folder()
+
+
+@contextmanager
+def _discarded_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="pathosnet-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def unfinished(out: Path, wanted: Mapping[str, Any], resume: bool) -> Iterator[Path]:
+    """Gives a hidden folder beside a run's for its checkpoints, which outlives an interruption, but not the run.
+
+    Args:
+        out: the run's folder.
+        wanted: what the run is, see ``identity``.
+        resume: take what an earlier attempt has left there; else it is removed.
+
+    Raises:
+        InputError: what is there belongs to another run.
+    """
+    folder = out.with_name(f".{out.name}.unfinished")
+    begun = folder / RUN_FILE
+    if is_main_process():
+        if resume and begun.is_file() and (differing := differences(read_json(begun), wanted)):
+            raise InputError(
+                f"{folder}: holds a run with other {', '.join(differing)}; give the same options, or leave --resume out"
+            )
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        make_folder(folder)
+        write_json(begun, wanted)
+    try:
+        yield folder
+    except KeyboardInterrupt:
+        if is_main_process() and {path.name for path in folder.iterdir()} <= {RUN_FILE}:
+            shutil.rmtree(folder)  # nothing was trained
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if is_main_process():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def identity(corpus: Corpus, config: TrainConfig) -> dict[str, Any]:
+    """Returns what two runs have in common that give the same numbers, as JSON values."""
+    manifests = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:16]] for path in corpus.paths]
+    unimportant = TrainConfig.marked(Mark.CONTINUABLE)
+    return {"manifests": manifests} | {k: v for k, v in config.to_dict().items() if k not in unimportant}
+
+
+def differences(ours: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Names what two runs do not have in common; those of older versions have whole paths of manifests."""
+    if isinstance(known := ours.get("manifests"), dict):
+        ours = {**ours, "manifests": [[Path(path).name, content] for path, content in known.items()]}
+    return [name for name in {**ours, **wanted} if ours.get(name) != wanted.get(name)]
+
+
+def write_run(
+    folder: Path,
+    corpus: Corpus,
+    split: Split,
+    config: TrainConfig,
+    run: FoldRun,
+    seconds: float,
+    origin: Mapping[str, Any] | None = None,
+) -> Metrics | DimensionMetrics | None:
+    """Writes all that is known about a run into an existing folder, and returns the metrics of the test part.
+
+    Args:
+        folder: of the run.
+        corpus: what it was trained and tested on.
+        split: the parts.
+        config: the options.
+        run: what it led to.
+        seconds: how long it took.
+        origin: of a model that was fine-tuned.
+    """
+    metrics = None
+    if run.outputs is not None:
+        metrics = write_results(folder, to_table(corpus, split.test, run.outputs, config))
+    leak = find_leak(corpus, split)
+    facts = facts_of_training(corpus, split, config, leak, asdict(metrics) if metrics else None)
+    if origin:
+        before = run.model.facts
+        facts = replace(facts, vectors=before.vectors, earlier=(*before.earlier, *before.corpora))
+    run.model.facts = facts
+    run.model.save_into(folder)
+    write_folds(folder / SPLIT_FILE, corpus, {"part": split})
+    described = describe_run(
+        corpus,
+        split,
+        config,
+        run.stages,
+        seconds,
+        origin,
+        calibration=run.calibration,
+        probe=run.probe,
+        layer_weights=run.model.network.layer_weights,
+    )
+    write_json(folder / RUN_FILE, described)
+    return metrics
+
+
+def describe_run(
+    corpus: Corpus,
+    split: Split,
+    config: TrainConfig,
+    stages: Sequence[StageResult],
+    seconds: float,
+    origin: Mapping[str, Any] | None = None,
+    *,
+    calibration: Calibration | None = None,
+    probe: Probe | None = None,
+    layer_weights: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, Any]:
+    """Returns all that is known about a run on one split, as JSON values; of a fine-tuned model also its origin."""
+    settled = SETTLED_BY_MODEL if origin else ()
+    return {
+        "config": {name: _without_folders(v) for name, v in config.to_dict().items() if name not in settled},
+        **({"fine_tuned": dict(origin)} if origin else {}),
+        "corpus": {
+            "manifests": [path.name for path in corpus.paths],
+            "utterances": len(corpus),
+            "counts": corpus.counts(),
+        },
+        "split": {
+            "strategy": Path(split.strategy).name,
+            **{name: len(part) for name, part in split.parts().items()},
+            "guarantee": describe_split(corpus, split),
+        },
+        "leak": find_leak(corpus, split),
+        "stages": [asdict(stage) for stage in stages],
+        "calibration": None if calibration is None else asdict(calibration),
+        "probe": None if probe is None else asdict(probe),
+        **({"layer_weights": dict(layer_weights)} if layer_weights else {}),
+        "seconds": round(seconds, 1),
+        "versions": versions(),
+    }
+
+
+def _without_folders(value: Any) -> Any:
+    """Takes the folders of this machine out of options; names of files stay."""
+    if isinstance(value, str):
+        return MACHINE_PATH.sub(lambda found: Path(found[0]).name, value)
+    if isinstance(value, (list, tuple)):
+        return [_without_folders(one) for one in value]
+    return {key: _without_folders(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def facts_of_training(
+    corpus: Corpus, split: Split, config: TrainConfig, leak: Mapping[str, int], metrics: Mapping[str, Any] | None
+) -> Facts:
+    """Collects what a training run knows about the model that it made; no paths, which are nobody else's business."""
+    names = list(dict.fromkeys(utterance.corpus for utterance in corpus.utterances))
+    kept = {name: value for name, value in (metrics or {}).items() if name != "confusion"}
+    return Facts(
+        tuple(facts_of_corpus(corpus, name) for name in names),
+        {
+            "strategy": Path(split.strategy).name,
+            "guarantee": describe_split(corpus, split),
+            "seen_in_training": describe_leak(leak),
+            **{name: len(part) for name, part in split.parts().items()},
+        },
+        dict(leak),
+        kept,
+        tuple(Path(value.rpartition("=")[2]).name for value in config.text),
+        config.seed,
+    )
+
+
+def facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
+    """Collects what is known about one of the corpora that a manifest holds."""
+    utterances = [utterance for utterance in corpus.utterances if utterance.corpus == name]
+    counts = Counter(utterance.emotion for utterance in utterances)
+    languages = sorted({utterance.language for utterance in utterances if utterance.language})
+    importer = IMPORTERS.get(name.lower())
+    return CorpusFacts(
+        name,
+        tuple(languages),
+        {} if corpus.dimensional else {label: counts[label] for label in corpus.labels},
+        len(utterances),
+        importer.source if importer else "",
+        importer.licence if importer else "",
+    )
+
+
+def to_table(corpus: Corpus, positions: Sequence[int], outputs: Tensor, config: TrainConfig) -> Predictions | Estimates:
+    """Makes a table of a model's outputs for utterances; see ``Predictions.of``."""
+    kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
+    return kind.of(corpus, positions, outputs.numpy(), seed=config.seed, fold=config.fold)
+
+
+def write_results(folder: Path, table: Predictions | Estimates) -> Metrics | DimensionMetrics:
+    """Writes predictions, their figures and a picture of them into an existing folder."""
+    metrics: Metrics | DimensionMetrics = table.measure()
+    write_json(folder / METRICS_FILE, asdict(metrics))
+    table.plot(folder / f"{table.target.picture}.png")
+    table.write(folder / PREDICTIONS_FILE)
+    return metrics
+
+
+def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], str]:
+    """Finds the utterances to evaluate a model on; see ``evaluate``.
+
+    Returns:
+        Their positions in the corpus, and a line that says which they are, and how many the model was trained on.
+
+    Raises:
+        InputError: the run knows no such part of this corpus.
+    """
+    if not (run / SPLIT_FILE).is_file():
+        if part not in ("all", "auto"):
+            raise InputError(f"{run}: holds no {SPLIT_FILE}, so that its {part} part is not known; evaluate --part all")
+        said = f"all {len(corpus)} utterances of {corpus.title}; which of them the model was trained on is not known"
+        return range(len(corpus)), said
+    parts, by_name = read_parts(run / SPLIT_FILE, corpus)
+    known = any(one is not None for one in parts)
+    # What is new to the run may be tested; what its split left out, because it would join parts, may not.
+    wanted = {"all": (*PARTS, "", None), "auto": ("test", None)}.get(part, (part,))
+    chosen = [i for i, one in enumerate(parts) if one in wanted]
+    name = "test" if part == "auto" else part
+    if not known and not chosen:
+        raise InputError(
+            f"{run}: was not trained on {corpus.title}, so that it has no {name} part; evaluate --part all"
+        )
+    if not chosen:
+        raise InputError(f"{run}: of {corpus.title} it has no {name} part; evaluate --part all, or another corpus")
+    new = sum(parts[i] is None for i in chosen)
+    if part == "all" or not known:
+        which = f"all {len(corpus)} utterances of {corpus.title}"
+    else:
+        which = f"the {name} part of {corpus.title}" + (
+            f" and {new} utterances that are new to the model" if new else ""
+        )
+        which += f", {len(chosen)} of {len(corpus)} utterances"
+    trained, validated = (sum(parts[i] == name for i in chosen) for name in ("train", "validation"))
+    said = f"{which}; the model was trained on {trained or 'none'} of them"
+    said += f" and validated on {validated}" if validated else ""
+    return chosen, said + (", told by their names: the run is of an older version" if by_name else "")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what a run depends on, without importing any of it; what is not installed is left out."""
+    packages = ("pathosnet", "torch", "torchaudio", "pytorch-lightning", "numpy", "soundfile", "soxr")
+    installed = {name: found for name in packages if (found := _installed_version(name))}
+    return {"python": platform.python_version(), **installed}
+
+
+def _installed_version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,17 @@
+from .acoustic.log_mel import log_mel_example_pieces as log_mel_example_pieces
+from .acoustic.log_mel import log_mel_examples as log_mel_examples
+from .acoustic.log_mel import log_mel_frames as log_mel_frames
+from .acoustic.silence import non_silent_intervals as non_silent_intervals
+from .acoustic.spectrogram import spectrogram_window_pieces as spectrogram_window_pieces
+from .acoustic.spectrogram import spectrogram_windows as spectrogram_windows
+from .text.contextual import ContextualEmbedding as ContextualEmbedding
+from .text.contextual import load_encoder as load_encoder
+from .text.embedder import SentenceEmbedding as SentenceEmbedding
+from .text.embedder import TextEmbedder as TextEmbedder
+from .text.embedder import TextTable as TextTable
+from .text.embedder import WordEmbedding as WordEmbedding
+from .text.embedder import register_text_embedding as register_text_embedding
+from .text.hashed_words import HashedWords as HashedWords
+from .text.tokens import tokenize as tokenize
+from .text.word_vectors import FastTextVectors as FastTextVectors
+from .text.word_vectors import WordVectors as WordVectors

@@ -1,0 +1,1 @@
+"""Acoustic features: front ends, and the extractors that run backbones over recordings."""

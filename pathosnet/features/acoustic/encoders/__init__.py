@@ -1,0 +1,1 @@
+"""Speech encoders: pre-trained transformers whose hidden states are acoustic features."""

@@ -1,0 +1,97 @@
+"""Answer of a model for one utterance."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pathosnet.emotions import valence_of
+from pathosnet.errors import InputError
+
+NOTHING_HEARD = "nothing to answer from"
+"""Warning of an answer that rests on no sound and no word."""
+SHOWN = 6  # values in a repr
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Emotion, or dimensions, of a recording.
+
+    Args:
+        label: the most probable emotion; empty for a model that estimates numbers, where nothing was heard or read, and
+            after ``abstain``.
+        probabilities: emotion → probability; they sum to 1.
+        valence: sums of the probabilities of positive and of negative emotions.
+        dimensions: of a model that estimates numbers: name → estimate, in the units that it was trained with.
+        warnings: why not to trust the answer, such as ``silent``; see ``pathosnet.audio.inspection``.
+
+    >>> answer = Prediction("anger", {"happiness": 0.25, "anger": 0.75}, warnings=("shorter than half a second",))
+    >>> answer
+    Prediction(anger 0.75, happiness 0.25; shorter than half a second)
+    >>> answer.confidence
+    0.75
+    >>> Prediction(dimensions={"valence": 2.5}).json()
+    '{"dimensions": {"valence": 2.5}}'
+    """
+
+    label: str = ""
+    probabilities: dict[str, float] = field(default_factory=dict)
+    valence: dict[str, float] = field(default_factory=dict)
+    dimensions: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of_probabilities(cls, probabilities: Mapping[str, float], warnings: tuple[str, ...] = ()) -> "Prediction":
+        """Makes the answer that emotions' probabilities are."""
+        label = max(probabilities, key=probabilities.__getitem__)
+        return cls(label, dict(probabilities), valence_of(probabilities), warnings=warnings)
+
+    @classmethod
+    def of_nothing(cls, labels: tuple[str, ...], warnings: tuple[str, ...] = ()) -> "Prediction":
+        """Makes the answer where nothing was heard or read: no label, and every emotion as probable as another."""
+        equal = dict.fromkeys(labels, 1 / len(labels))
+        return cls("", equal, valence_of(equal), warnings=(*warnings, NOTHING_HEARD))
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Output for each label: probabilities, or estimates."""
+        return self.dimensions or self.probabilities
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the label; None where numbers are estimated."""
+        return max(self.probabilities.values(), default=None)
+
+    def abstain(self, below: float) -> "Prediction":
+        """Takes the label away if it is less probable than ``below``; the probabilities stay.
+
+        Args:
+            below: from 0 for every answer to 1 for hardly any.
+
+        Raises:
+            InputError: another number, or the model estimates numbers, which have no probability.
+
+        >>> Prediction.of_probabilities({"happiness": 0.45, "anger": 0.55}).abstain(0.6).label
+        ''
+        """
+        if not 0 <= below <= 1:
+            raise InputError(f"abstain: expected a probability from 0 to 1, got {below}")
+        if self.confidence is None:
+            raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
+        return replace(self, label="") if self.confidence < below else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields that are not empty as JSON values."""
+        found = {name: list(value) if name == "warnings" else value for name, value in asdict(self).items()}
+        return {name: value for name, value in found.items() if value or (name == "label" and self.probabilities)}
+
+    def json(self) -> str:
+        """Returns ``to_dict`` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        values = list(self.values.items())
+        if self.probabilities:
+            values.sort(key=lambda item: -item[1])
+        shown = [f"{name} {value:.2f}" for name, value in values[:SHOWN]] + ["…"] * (len(values) > SHOWN)
+        return f"Prediction({'; '.join([', '.join(shown), *self.warnings])})"
