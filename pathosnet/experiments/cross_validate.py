@@ -218,7 +218,8 @@ def _claim(folder: Path) -> Iterator[bool]:
 def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: TrainConfig, keep_models: bool) -> str:
     """Runs one fold beside its folder, which appears when the fold is finished."""
     aside = folder.with_name(f"{folder.name}.partial")
-    (aside / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    if is_main_process():
+        (aside / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     started = time.time()
     run = train_fold(prepared, split, config, aside / "logs", checkpoints=aside / CHECKPOINTS)
     seconds = time.time() - started
@@ -262,7 +263,12 @@ def open_run(
     overwrite: bool,
     further: Mapping[str, Any] | None = None,
 ) -> None:
-    """Makes the run's folder, or makes sure that it holds the same run; ``further`` options tell runs apart as well."""
+    """Makes the run's folder, or makes sure that it holds the same run; ``further`` options tell runs apart as well.
+
+    Of the processes that train together (DDP) the first does: the others would see its folder half made.
+    """
+    if not is_main_process():
+        return
     make_folder(out.parent)
     if out.is_file():
         raise InputError(f"{out}: is a file, expected a folder to write to; choose another name")
@@ -279,16 +285,14 @@ def open_run(
                 f"{out}: holds a run with other {', '.join(differing)}; choose another folder, or begin anew with "
                 "--overwrite"
             )
-        if is_main_process():
-            shutil.rmtree(out)
-    if is_main_process():
-        out.mkdir(parents=True, exist_ok=True)
-        write_folds(out / FOLDS_FILE, corpus, {f"fold{k}": split for k, split in enumerate(splits)})
-        options = {name: value for name, value in config.to_dict().items() if name != "fold"} | dict(further or {})
-        (out / CONFIG_FILE).write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        aside = out / f"{EXPERIMENT_FILE}.partial"
-        write_json(aside, {"run": wanted, "versions": versions()})
-        os.replace(aside, out / EXPERIMENT_FILE)
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_folds(out / FOLDS_FILE, corpus, {f"fold{k}": split for k, split in enumerate(splits)})
+    options = {name: value for name, value in config.to_dict().items() if name != "fold"} | dict(further or {})
+    (out / CONFIG_FILE).write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    aside = out / f"{EXPERIMENT_FILE}.partial"
+    write_json(aside, {"run": wanted, "versions": versions()})
+    os.replace(aside, out / EXPERIMENT_FILE)
 
 
 def summarize(

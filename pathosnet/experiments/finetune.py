@@ -15,11 +15,18 @@ from pathosnet.corpora.splits import find_leak
 from pathosnet.errors import InputError
 from pathosnet.experiments.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.experiments.prepare import PreparedCorpus, hidden_versions, prepare_with, read_labelled
-from pathosnet.experiments.run_folder import FoldRun, Run, output_folder, write_run
+from pathosnet.experiments.run_folder import (
+    FoldRun,
+    Run,
+    describe_earlier_training,
+    output_folder,
+    splits_of,
+    write_run,
+)
 from pathosnet.experiments.settings import stage_settings, stage_trainer
 from pathosnet.experiments.train import predict_test_part, standardized
 from pathosnet.features.acoustic.extractors import AcousticExtractor
-from pathosnet.files import to_path
+from pathosnet.files import say_note, to_path
 from pathosnet.recognizer.recognizer import PathosNet
 from pathosnet.targets import make_target
 from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule
@@ -63,6 +70,7 @@ def finetune(
     config = config or TrainConfig(**FINETUNE_DEFAULTS)
     started = time.time()
     origin = "a model in memory" if isinstance(model, PathosNet) else _name_of(model)
+    earlier = [] if isinstance(model, PathosNet) else splits_of(to_path(model))
     model = model if isinstance(model, PathosNet) else PathosNet.from_pretrained(model)
     _check(model, config, train)
     corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
@@ -71,12 +79,14 @@ def finetune(
     if set(corpus.labels) == set(model.labels) and corpus.dimensional == model.dimensional:
         corpus = with_labels(corpus, model.labels)  # the outputs keep their order
     split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
+    if told := describe_earlier_training(earlier, corpus, split.test):
+        say_note(f"of the test part's {len(split.test)} utterances, {told}: expect less of others")
     with output_folder(out, overwrite) as folder:
         extractors = copy.deepcopy(model.extractors)
         prepared = prepare_with(corpus, extractors, model.text, config, split.train)
         run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
-        about = {"model": origin, "labels": list(model.labels), "train": train}
-        metrics = write_run(folder, corpus, split, config, run, time.time() - started, about)
+        about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": bool(earlier)}
+        metrics = write_run(folder, corpus, split, config, run, time.time() - started, about, earlier=earlier)
     return run.finished(to_path(out), split, metrics, find_leak(corpus, split))
 
 

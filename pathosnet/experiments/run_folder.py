@@ -34,6 +34,8 @@ from pathosnet.training.probe import Probe
 
 RUN_FILE = "run.json"
 SPLIT_FILE = "split.csv"
+EARLIER_SPLITS = "split-before-{}.csv"
+"""Of the models that a fine-tuned one began with, the latest first."""
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
 MACHINE_PATH = re.compile(r"(?<![^=:])(?:/(?!/)|~|[A-Za-z]:[\\\\/])[^=]+")
@@ -159,6 +161,8 @@ def write_run(
     run: FoldRun,
     seconds: float,
     origin: Mapping[str, Any] | None = None,
+    *,
+    earlier: Sequence[Path] = (),
 ) -> Metrics | DimensionMetrics | None:
     """Writes all that is known about a run into an existing folder, and returns the metrics of the test part.
 
@@ -170,6 +174,7 @@ def write_run(
         run: what it led to.
         seconds: how long it took.
         origin: of a model that was fine-tuned.
+        earlier: files of the splits that it was trained on before, the latest first.
     """
     metrics = None
     if run.outputs is not None:
@@ -182,6 +187,8 @@ def write_run(
     run.model.facts = facts
     run.model.save_into(folder)
     write_folds(folder / SPLIT_FILE, corpus, {"part": split})
+    for number, path in enumerate(earlier, start=1):
+        shutil.copyfile(path, folder / EARLIER_SPLITS.format(number))
     described = describe_run(
         corpus,
         split,
@@ -295,6 +302,23 @@ def write_results(folder: Path, table: Predictions | Estimates) -> Metrics | Dim
     return metrics
 
 
+def splits_of(run: Path) -> list[Path]:
+    """Returns the files of the splits that a run's model was trained on: its own, then those before fine-tuning."""
+    found: list[Path] = []
+    path = run / SPLIT_FILE
+    while path.is_file():
+        found.append(path)
+        path = run / EARLIER_SPLITS.format(len(found))
+    return found
+
+
+def describe_earlier_training(earlier: Sequence[Path], corpus: Corpus, positions: Sequence[int]) -> str:
+    """Says how many of some utterances trained the model that a fine-tuned one began with; empty if none of them."""
+    trained = {i for path in earlier for i, part in enumerate(read_parts(path, corpus)[0]) if part == "train"}
+    count = len(trained.intersection(positions))
+    return f"the model that it was fine-tuned from was trained on {count} of them" if count else ""
+
+
 def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], str]:
     """Finds the utterances to evaluate a model on; see ``evaluate``.
 
@@ -332,6 +356,12 @@ def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], st
     trained, validated = (sum(parts[i] == name for i in chosen) for name in ("train", "validation"))
     said = f"{which}; the model was trained on {trained or 'none'} of them"
     said += f" and validated on {validated}" if validated else ""
+    before = read_json(run / RUN_FILE).get("fine_tuned") if (run / RUN_FILE).is_file() else None
+    earlier = splits_of(run)[1:]
+    if told := describe_earlier_training(earlier, corpus, chosen):
+        said += f"; {told}"
+    if before and not before.get("training_known", bool(earlier)):
+        said += f"; which of them the model was trained on before it was fine-tuned ({before['model']}) is not known"
     return chosen, said + (", told by their names: the run is of an older version" if by_name else "")
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 from making import random_model, read_rows, write_manifest, write_tone
 
+from pathosnet.audio.voice import STEADY
 from pathosnet.cli import main
 from pathosnet.emotions import PAPER_EMOTIONS
 
@@ -50,14 +51,15 @@ def test_one_bad_file_is_told_and_the_rest_goes_on(model, here, capsys):
     assert run(model, "clips") == 1
     printed = capsys.readouterr()
     assert [line.partition(":")[0] for line in printed.out.splitlines()] == ["clips/a.wav", "clips/c.wav"]
-    (error,) = printed.err.splitlines()
+    first, error, third = printed.err.splitlines()
+    assert [first, third] == [f"warning: clips/{name}.wav: {STEADY}" for name in "ac"]  # they are tones
     assert error.startswith("error: clips/b.wav: cannot be read as audio")
 
 
 def test_json_lines_hold_the_error(model, here, capsys):
     assert run(model, "clips/*.wav", "--json") == 1
     first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
-    assert list(first) == list(third) == ["audio", "label", "probabilities", "valence"]
+    assert list(first) == list(third) == ["audio", "label", "probabilities", "valence", "warnings"]
     assert (second["audio"], second["label"]) == ("clips/b.wav", None)
     assert second["error"].startswith("clips/b.wav: cannot be read as audio")
 

@@ -59,7 +59,7 @@ def test_timeline_as_json_lines(model, here, capsys):
     assert list(told) == ["audio", "segments", "seconds", "shares"]
     rows = [json.loads(line) for line in (here / "talk.jsonl").read_text().splitlines()]
     assert [(row["start"], row["end"]) for row in rows] == [(0, 2), (2, 4), (4, 4.5)]
-    assert list(rows[0]) == ["start", "end", "label", "probabilities", "valence", "text"]
+    assert list(rows[0]) == ["start", "end", "label", "probabilities", "valence", "warnings", "text"]
 
 
 def test_cues_can_be_the_segments(model, here):

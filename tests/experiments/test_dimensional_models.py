@@ -9,6 +9,7 @@ import torch
 from making import PITCH, make_corpus, read_rows, tiny_config
 
 from pathosnet import PathosNet
+from pathosnet.audio.voice import STEADY
 from pathosnet.errors import InputError
 from pathosnet.evaluation import Estimates, measure_dimensions
 from pathosnet.evaluation.comparison import Predictions
@@ -90,7 +91,7 @@ def test_saved_model_estimates_the_same(run, corpus):
     prediction = model.predict(row.rows[0]["audio"], row.rows[0]["text"], "en")
     assert list(prediction.dimensions.values()) == pytest.approx(row.outputs[0].tolist(), rel=1e-4)
     assert (prediction.label, prediction.probabilities, prediction.valence) == ("", {}, {})
-    assert prediction.to_dict() == {"dimensions": prediction.dimensions}
+    assert prediction.to_dict() == {"dimensions": prediction.dimensions, "warnings": [STEADY]}  # a tone
 
 
 def test_units_of_the_ratings_do_not_change_what_is_learnt(corpus, tmp_path):

@@ -169,3 +169,28 @@ def test_mistakes_about_what_the_model_reads(corpus, tmp_path):
     silent = make_corpus(tmp_path / "silent", per_class=4, text="")
     with pytest.raises(InputError, match="has no texts, and the model reads nothing else"):
         finetune(texts.folder, silent, tmp_path / "run", options())
+
+
+def test_recordings_that_the_first_model_was_trained_on_are_counted(model, corpus, tmp_path, capsys):
+    first = {row["row"] for row in read_rows(model / "split.csv") if row["part"] == "train"}
+    run = finetune(model, corpus, tmp_path / "run", options(seed=5))
+    again = finetune(run.folder, corpus, tmp_path / "again", options(seed=6))
+    assert (again.folder / "split-before-2.csv").read_bytes() == (model / "split.csv").read_bytes()
+    tested = [row["row"] for row in read_rows(run.folder / "split.csv") if row["part"] == "test"]
+    count = len(first.intersection(tested))
+    assert 0 < count < len(tested)
+    said = f"the model that it was fine-tuned from was trained on {count} of them"
+    assert said in capsys.readouterr().err
+    _, what = evaluate(run.folder, corpus, "test", progress=False)
+    assert what.endswith(f"the model was trained on none of them; {said}")
+    before = first | {row["row"] for row in read_rows(run.folder / "split.csv") if row["part"] == "train"}
+    tested = [row["row"] for row in read_rows(again.folder / "split.csv") if row["part"] == "test"]
+    _, what = evaluate(again.folder, corpus, "test", progress=False)
+    assert f"was trained on {len(before.intersection(tested))} of them" in what
+
+
+def test_unknown_training_before_fine_tuning_is_said(model, corpus, tmp_path):
+    PathosNet.from_pretrained(model).save_pretrained(tmp_path / "bare")
+    run = finetune(tmp_path / "bare", corpus, tmp_path / "run", options())
+    _, what = evaluate(run.folder, corpus, "test", progress=False)
+    assert what.endswith("which of them the model was trained on before it was fine-tuned (bare) is not known")

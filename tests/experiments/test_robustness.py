@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from making import contents, make_corpus, read_rows, tiny_config, write_manifest
+from making import contents, make_corpus, read_rows, tiny_config, tone, write_manifest
 
 from pathosnet import PathosNet, cli
 from pathosnet.audio import degradation, read_ahead
@@ -122,12 +122,13 @@ def test_gain_scales_samples_and_clips_them():
 
 
 def test_telephone_changes_the_voice_alone(finished, corpus, monkeypatch):
-    monkeypatch.setattr(degradation, "telephone", lambda waveform: waveform * 0)
+    sine = torch.from_numpy(tone(1.0, hertz=1200.0))
+    monkeypatch.setattr(degradation, "telephone", lambda waveform: sine[: len(waveform)])
     clean, telephone = measured(finished, corpus, telephone=True, part="all").points
     rows = read_rows(corpus)
-    silent = [np.zeros(soundfile.info(corpus.parent / row["audio"]).frames, np.float32) for row in rows]
+    heard = [sine[: soundfile.info(corpus.parent / row["audio"]).frames].numpy() for row in rows]
     predicted = finished.model.predict_batch(
-        silent, [row["text"] for row in rows], [row["language"] for row in rows], sample_rate=16_000
+        heard, [row["text"] for row in rows], [row["language"] for row in rows], sample_rate=16_000
     )
     expected = np.mean([p.label == row["emotion"] for p, row in zip(predicted, rows, strict=True)])
     assert (telephone.reached, telephone.sd("uar")) == (None, None)
