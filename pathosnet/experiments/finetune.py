@@ -19,6 +19,7 @@ from pathosnet.experiments.run_folder import (
     FoldRun,
     Run,
     describe_earlier_training,
+    knows_training,
     output_folder,
     splits_of,
     write_run,
@@ -70,7 +71,9 @@ def finetune(
     config = config or TrainConfig(**FINETUNE_DEFAULTS)
     started = time.time()
     origin = "a model in memory" if isinstance(model, PathosNet) else _name_of(model)
-    earlier = [] if isinstance(model, PathosNet) else splits_of(to_path(model))
+    folder_of_origin = None if isinstance(model, PathosNet) else to_path(model)
+    earlier = splits_of(folder_of_origin) if folder_of_origin else []
+    known = folder_of_origin is not None and knows_training(folder_of_origin)
     model = model if isinstance(model, PathosNet) else PathosNet.from_pretrained(model)
     _check(model, config, train)
     corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
@@ -85,7 +88,7 @@ def finetune(
         extractors = copy.deepcopy(model.extractors)
         prepared = prepare_with(corpus, extractors, model.text, config, split.train)
         run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
-        about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": bool(earlier)}
+        about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": known}
         metrics = write_run(folder, corpus, split, config, run, time.time() - started, about, earlier=earlier)
     return run.finished(to_path(out), split, metrics, find_leak(corpus, split))
 

@@ -312,6 +312,13 @@ def splits_of(run: Path) -> list[Path]:
     return found
 
 
+def knows_training(run: Path) -> bool:
+    """Whether a folder says of all training of its model, before fine-tuning too, which recordings it saw."""
+    described = read_json(run / RUN_FILE) if (run / RUN_FILE).is_file() else {}
+    before = described.get("fine_tuned")
+    return (run / SPLIT_FILE).is_file() and (not before or bool(before.get("training_known")))
+
+
 def describe_earlier_training(earlier: Sequence[Path], corpus: Corpus, positions: Sequence[int]) -> str:
     """Says how many of some utterances trained the model that a fine-tuned one began with; empty if none of them."""
     trained = {i for path in earlier for i, part in enumerate(read_parts(path, corpus)[0]) if part == "train"}
@@ -356,12 +363,11 @@ def choose_part(run: Path, corpus: Corpus, part: str) -> tuple[Sequence[int], st
     trained, validated = (sum(parts[i] == name for i in chosen) for name in ("train", "validation"))
     said = f"{which}; the model was trained on {trained or 'none'} of them"
     said += f" and validated on {validated}" if validated else ""
-    before = read_json(run / RUN_FILE).get("fine_tuned") if (run / RUN_FILE).is_file() else None
-    earlier = splits_of(run)[1:]
-    if told := describe_earlier_training(earlier, corpus, chosen):
+    if told := describe_earlier_training(splits_of(run)[1:], corpus, chosen):
         said += f"; {told}"
-    if before and not before.get("training_known", bool(earlier)):
-        said += f"; which of them the model was trained on before it was fine-tuned ({before['model']}) is not known"
+    if not knows_training(run):
+        origin = read_json(run / RUN_FILE)["fine_tuned"]["model"]
+        said += f"; which of them the model was trained on before it was fine-tuned ({origin}) is not known"
     return chosen, said + (", told by their names: the run is of an older version" if by_name else "")
 
 

@@ -1,6 +1,7 @@
 """Hyper-parameter search with Optuna, on the validation part alone (paper, section 6: one network)."""
 
 import csv
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathosnet.evaluation.plots import plot_search
 from pathosnet.experiments.config import TrainConfig
 from pathosnet.experiments.prepare import prepare, read_corpus
 from pathosnet.experiments.train import train_fold
-from pathosnet.files import make_folder, to_path
+from pathosnet.files import is_main_process, make_folder, to_path
 from pathosnet.options import Mark
 
 try:
@@ -172,7 +173,13 @@ def tune(
         )
         return run.stages[0].best["val_loss"]
 
-    study.optimize(objective, n_trials=trials, show_progress_bar=config.progress)
+    def say(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
+        told = "ended early"
+        if trial.state == optuna.trial.TrialState.COMPLETE:
+            told = f"validation loss {trial.value:.4f}; best: {study.best_value:.4f}, trial {study.best_trial.number}"
+        print(f"trial {trial.number}: {told}", file=sys.stderr)
+
+    study.optimize(objective, n_trials=trials, callbacks=[say] if config.progress and is_main_process() else [])
     return _write(out, study)
 
 

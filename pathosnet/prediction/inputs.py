@@ -86,7 +86,8 @@ def describe_skipped(folder: str | Path) -> str:
     if not skipped:
         return ""
     named = ", ".join(skipped[:SKIPPED_SHOWN]) + (", …" if len(skipped) > SKIPPED_SHOWN else "")
-    return f"{folder}: left out {len(skipped)} file{'s'[: len(skipped) > 1]} that are no recordings ({named})"
+    what = "1 file that is no recording" if len(skipped) == 1 else f"{len(skipped)} files that are no recordings"
+    return f"{folder}: left out {what} ({named})"
 
 
 def _is_visible(file: Path) -> bool:

@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassCalibrationError
 from pathosnet.evaluation.bootstrap import bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.calibration import (
     HIGHEST_TEMPERATURE,
+    Calibration,
     change_temperature,
     fit_temperature,
     measure_reliability,
@@ -138,3 +139,25 @@ def test_results_know_the_error_before_scaling():
     before = measure_reliability(honest.truth, honest.probabilities).expected_calibration_error
     assert results.uncalibrated.expected_calibration_error == pytest.approx(before, abs=1e-9)
     assert measure_results(honest).uncalibrated is None
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        (
+            Calibration(2.0, (0.2, 0.1), (0.3, 0.125), 500),
+            "by 2.00, which changes the expected calibration error of the test part from 30.0 % to 12.5 %",
+        ),
+        (
+            Calibration(2.0, (0.2, 0.1), (0.1, 0.3), 500),
+            "30.0 %; that is worse (--calibration none leaves them as they are)",
+        ),
+        (Calibration(2.0, (0.2, 0.1), None, 7), "10.0 %; 7 validation utterances are too few to rely on it"),
+        (
+            Calibration(0.05, (0.2, 0.1), None, 500),
+            "the divisor is at its bound, since the validation part has no or only wrong answers to learn from",
+        ),
+    ],
+)
+def test_summary_says_how_far_to_trust_probabilities(calibration, said):
+    assert calibration.summary().endswith(said)

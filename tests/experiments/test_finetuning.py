@@ -193,4 +193,15 @@ def test_unknown_training_before_fine_tuning_is_said(model, corpus, tmp_path):
     PathosNet.from_pretrained(model).save_pretrained(tmp_path / "bare")
     run = finetune(tmp_path / "bare", corpus, tmp_path / "run", options())
     _, what = evaluate(run.folder, corpus, "test", progress=False)
-    assert what.endswith("which of them the model was trained on before it was fine-tuned (bare) is not known")
+    unknown = "which of them the model was trained on before it was fine-tuned (bare) is not known"
+    assert what.endswith(unknown)
+    again = finetune(run.folder, corpus, tmp_path / "again", options())
+    _, what = evaluate(again.folder, corpus, "test", progress=False)
+    assert what.endswith(unknown.replace("bare", "run"))
+
+
+def test_same_labels_keep_the_order_of_the_outputs(model, tmp_path):
+    labels = PathosNet.from_pretrained(model).labels
+    backwards = make_corpus(tmp_path / "backwards", emotions=tuple(reversed(labels)), per_class=6, seed=2)
+    config = options(labels=tuple(reversed(labels)))
+    assert finetune(model, backwards, tmp_path / "run", config).model.labels == labels
