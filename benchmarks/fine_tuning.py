@@ -67,15 +67,17 @@ def main() -> None:
         prepared = prepare(read_corpus(options.data / "emovo" / "manifest.csv", config), config)
         logs = Path(folder) / "logs"
         ways: dict[str, Callable[[Split, int], Tensor | None]] = {
-            "from nothing": lambda split, seed: train_fold(prepared, split, replace(config, seed=seed), logs).outputs,
+            "from nothing": lambda split, seed: (
+                train_fold(prepared, split, replace(config, seed=seed), logs=logs).outputs
+            ),
             "from nothing, the rate of fine-tuning": lambda split, seed: (
-                train_fold(prepared, split, replace(tuning, seed=seed), logs).outputs
+                train_fold(prepared, split, replace(tuning, seed=seed), logs=logs).outputs
             ),
             "the beginning, not tuned": lambda split, _: compute_outputs(begun.model, prepared.table, split.test),
             **{
                 f"fine-tuned: {part}": lambda split, seed, part=part: (
                     finetune_fold(  # type: ignore[misc]
-                        begun.model, prepared, split, replace(tuning, seed=seed), part, logs
+                        begun.model, prepared, split, config=replace(tuning, seed=seed), train=part, logs=logs
                     ).outputs
                 )
                 for part in ("classifier", "branches")

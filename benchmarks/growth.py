@@ -32,7 +32,7 @@ from pathosnet.training import EnsembleModule, NetworkModule
 
 TIMES = (1, 4, 16)
 SHORTEST_SECONDS = 5.0
-RECIPE = Recipe("growth", "features", {}, "0")
+RECIPE = Recipe("growth", "features", {}, weights="0")
 
 
 def median_of(runs: int, action: Callable[[], object]) -> float:

@@ -71,7 +71,7 @@ def make_split(count: int) -> Split:
         tuple(sorted(order[test + validation :])),
         tuple(sorted(order[test : test + validation])),
         tuple(order[:test]),
-        "random",
+        strategy="random",
     )
 
 
@@ -92,7 +92,7 @@ def seconds_an_epoch(module: EmotionModule, table: FeatureTable, epochs: int) ->
     trainer = StageTrainer(
         Fitting(epochs=epochs + 1, patience=epochs + 1), Hardware(accelerator="cpu"), callbacks=[clock]
     )
-    trainer.fit("stage", module, table, make_split(len(table)))
+    trainer.fit("stage", module, table, parts=make_split(len(table)))
     return median(np.diff(clock.ends).tolist())
 
 
@@ -174,7 +174,7 @@ def measure_reading() -> None:
     count = 5000
     seconds = lengths(count)
     with tempfile.TemporaryDirectory() as folder:
-        shelf = FeatureStore(folder).shelf(Recipe("ghostvlad", "features", {}, ""))
+        shelf = FeatureStore(folder).shelf(Recipe("ghostvlad", "features", {}, weights=""))
         with shelf.writing() as add:
             for i, length in enumerate(steps("ghostvlad", seconds)):
                 add(f"{i:064d}", torch.randn(length, DIMS["ghostvlad"]))

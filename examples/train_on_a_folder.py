@@ -12,7 +12,9 @@ from pathosnet.corpora.known.patterns import of_name
 
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 manifest = Path(f"{folder}.csv")
-imported = import_corpus(of_name(folder.name), folder, manifest, ImportOptions(pattern="{emotion}/*"), overwrite=True)
+imported = import_corpus(
+    of_name(folder.name), folder, manifest, options=ImportOptions(pattern="{emotion}/*"), overwrite=True
+)
 print(f"{manifest}: {imported.counts()}")
 
 config = TrainConfig(labels="corpus", acoustic="logmel", text="none", class_weights="balanced", epochs=20)

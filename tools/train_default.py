@@ -107,7 +107,7 @@ def make_table(
         print(f"{len(corpus) - len(kept)} recordings are too short and left out")
     truth = corpus.truth(kept)
     speakers = tuple(f"{corpus.utterances[i].corpus}/{corpus.utterances[i].speaker}" for i in kept)
-    return Table(features[:, kept], soft_targets(corpus.vote_shares(kept), truth), truth, speakers)
+    return Table(features[:, kept], soft_targets(corpus.vote_shares(kept), truth), truth, has_total=speakers)
 
 
 def make_model(

@@ -68,7 +68,7 @@ def read_recording(audio: Any, rate: int | None = None, *, sample_rate: int = SA
         raise InputError("samples were given without their rate; pass sample_rate=16000, or whatever they have")
     else:
         samples = _to_float(audio, inspection.name)
-        blocks = _to_waveform([samples], int(rate), sample_rate, inspection)
+        blocks = _to_waveform([samples], int(rate), sample_rate, inspection=inspection)
     found = list(blocks)
     return Recording(torch.cat(found) if len(found) > 1 else found[0], inspection.warnings())
 
@@ -129,7 +129,7 @@ def read_blocks(
     inspection = inspection or Inspection()
     inspection.name = os.fspath(path)
     with open_audio(to_path(path)) as (rate, blocks):
-        yield from _to_waveform(blocks, rate, sample_rate, inspection)
+        yield from _to_waveform(blocks, rate, sample_rate, inspection=inspection)
 
 
 def _to_waveform(blocks: Iterable[np.ndarray], rate: int, sample_rate: int, inspection: Inspection) -> Iterator[Tensor]:

@@ -40,7 +40,16 @@ class ThinResNet34(nn.Module):
         in_channels = 64
         for reduced, inner, out_channels, num_blocks, stride in STAGES:
             for i in range(num_blocks):
-                blocks.append(Bottleneck(in_channels, reduced, inner, out_channels, stride if i == 0 else 1, i == 0))
+                blocks.append(
+                    Bottleneck(
+                        in_channels,
+                        reduced,
+                        inner,
+                        out_channels=out_channels,
+                        stride=stride if i == 0 else 1,
+                        project=i == 0,
+                    )
+                )
                 in_channels = out_channels
         self.blocks = nn.ModuleList(blocks)
         self.pool2 = nn.MaxPool2d((3, 1), stride=(2, 1))

@@ -124,9 +124,11 @@ class Command(click.Command):
             if dataclasses.is_dataclass(one.annotation):
                 yield from self._fields(one)
             elif one.kind is one.KEYWORD_ONLY:
-                yield Option(name, one.annotation, one.default, texts[name], OWN, self.aliases.get(name, ()))
+                yield Option(
+                    name, one.annotation, one.default, text=texts[name], topic=OWN, aliases=self.aliases.get(name, ())
+                )
             else:
-                yield Argument(name, one.annotation, one.default is REQUIRED, texts[name])
+                yield Argument(name, one.annotation, one.default is REQUIRED, text=texts[name])
 
     def _fields(self, parameter: inspect.Parameter) -> Iterator[Option]:
         kind = parameter.annotation
@@ -135,17 +137,19 @@ class Command(click.Command):
         if kind is TrainConfig:
             named = ", ".join(preset_names())
             text = f"Configuration by name: {named}. Other options change it."
-            yield Option("preset", str, None, text, OWN)
+            yield Option("preset", str, None, text=text, topic=OWN)
             text = "YAML file of the options below; may be repeated. Options on the command line change it."
-            yield Option("config", Values, None, text, OWN)
-            yield Option("print_config", bool, False, "Print the options as YAML, for --config, and exit.", OWN)
+            yield Option("config", Values, None, text=text, topic=OWN)
+            yield Option(
+                "print_config", bool, False, text="Print the options as YAML, for --config, and exit.", topic=OWN
+            )
         for group in groups:
             for one in dataclasses.fields(group):
                 if one.name not in self.without:
                     base = kind() if parameter.default is REQUIRED else parameter.default
                     default = getattr(base, one.name)
                     topic = COMMON if has_mark(one, Mark.COMMON) else (group.__doc__ or "").splitlines()[0].rstrip(".")
-                    yield Option(one.name, one.type, default, texts[one.name], topic)
+                    yield Option(one.name, one.type, default, text=texts[one.name], topic=topic)
 
     def invoke(self, ctx: click.Context) -> None:
         """Calls the function with what was given."""
@@ -220,8 +224,8 @@ def everywhere() -> list[click.Parameter]:
     more: dict[str, Any] = {"is_eager": True, "expose_value": False, "callback": see}
     text = "FILE.py or module to import first: it registers features of yours; may be repeated."
     return [
-        Option("plugin", Values, None, text, EVERYWHERE, **more),
-        Option("debug", bool, False, "Show the traceback of an error.", EVERYWHERE, **more),
+        Option("plugin", Values, None, text=text, topic=EVERYWHERE, **more),
+        Option("debug", bool, False, text="Show the traceback of an error.", topic=EVERYWHERE, **more),
     ]
 
 

@@ -60,7 +60,7 @@ def import_(
 
     importer = find_importer(corpus, options.pattern)
     options = replace(options, emotions=emotions, label=parse_pairs(label, "--label"))
-    done = import_corpus(importer, folder, out, options, overwrite=overwrite)
+    done = import_corpus(importer, folder, out, options=options, overwrite=overwrite)
     for note in done.notes:
         say(f"note: {note}", sys.stderr)
     counts = ", ".join(f"{emotion} {number}" for emotion, number in done.counts().items())

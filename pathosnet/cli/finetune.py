@@ -41,7 +41,7 @@ def finetune(
     if not tables:
         raise InputError("expected a CSV file to train on")
     quieten_libraries()
-    say_run(finetune(model, tables, out, config, train=train, overwrite=overwrite))
+    say_run(finetune(model, tables, out, config=config, train=train, overwrite=overwrite))
 
 
 COMMAND = Command(finetune, without=SETTLED_BY_MODEL)

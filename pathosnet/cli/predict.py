@@ -94,7 +94,7 @@ def predict(
             abstain=abstain,
             adapt=adapt == "all",
         )
-        _report_timeline(loaded, inputs[0], segments, plot, json)
+        _report_timeline(loaded, inputs[0], segments, plot=plot, json=json)
         if not json:
             say_written(timeline, plot)
         return
@@ -184,7 +184,7 @@ def _predict_inputs(
             if abstain is not None and not isinstance(answer, InputError):
                 answer = answer.abstain(abstain)
             if add is not None:
-                add(_record(one, answer, model, out))
+                add(_record(one, answer, model, out=out))
             elif json:
                 print_json(_record(one, answer, model))
             elif not isinstance(answer, InputError):

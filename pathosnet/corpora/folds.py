@@ -59,33 +59,33 @@ def split_corpus(
     if strategy not in ("auto", "column") and (alike := _repetitions(corpus)):
         once = [i for i in range(len(corpus)) if i not in alike]
         unique = replace(corpus, utterances=tuple(corpus.utterances[i] for i in once))
-        split = split_corpus(unique, strategy, num_folds, fold, validation_fraction, seed)
+        split = split_corpus(unique, strategy, num_folds, fold=fold, validation_fraction=validation_fraction, seed=seed)
         return _with_repetitions(split, once, alike)
     if strategy == "auto":
         strategy = "column" if any(utterance.split or utterance.fold for utterance in corpus.utterances) else "random"
-        return split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed)
+        return split_corpus(corpus, strategy, num_folds, fold=fold, validation_fraction=validation_fraction, seed=seed)
     if strategy not in SPLITS:
         raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
     if not corpus.dimensional and sum(count > 0 for count in corpus.counts().values()) < 2:
         only = corpus.utterances[0].emotion
         raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
     if strategy == "column":
-        train, validation, test = _by_column(corpus, fold, validation_fraction, seed)
+        train, validation, test = _by_column(corpus, fold, validation_fraction, seed=seed)
     elif strategy == "random":
         _check_class_sizes(corpus, num_folds)
-        rest, test = _stratified_fold(corpus, num_folds, fold, seed)
-        train, validation = _stratified_validation(corpus, rest, validation_fraction, seed)
+        rest, test = _stratified_fold(corpus, num_folds, fold, seed=seed)
+        train, validation = _stratified_validation(corpus, rest, validation_fraction, seed=seed)
     elif strategy == "corpus":
-        train, validation, test = _by_corpus(corpus, fold, validation_fraction, seed)
+        train, validation, test = _by_corpus(corpus, fold, validation_fraction, seed=seed)
     elif strategy == "speaker+script":
         _check_class_sizes(corpus, num_folds)
-        train, validation, test = _both_apart(corpus, num_folds, fold, seed)
+        train, validation, test = _both_apart(corpus, num_folds, fold, seed=seed)
     else:
         _check_class_sizes(corpus, num_folds)
         folds = _group_folds(corpus, strategy, num_folds)
         rest, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        train, validation = _group_validation(corpus, rest, strategy, validation_fraction, seed)
-    split = Split(_ascending(train), _ascending(validation), _ascending(test), strategy)
+        train, validation = _group_validation(corpus, rest, strategy, fraction=validation_fraction, seed=seed)
+    split = Split(_ascending(train), _ascending(validation), _ascending(test), strategy=strategy)
     _check_parts(corpus, split)
     return split
 
@@ -104,7 +104,10 @@ def make_folds(
         num_folds = max(1, len({utterance.fold for utterance in corpus.utterances}))
     if strategy == "corpus":
         num_folds = len({utterance.corpus for utterance in corpus.utterances})
-    return [split_corpus(corpus, strategy, num_folds, fold, validation_fraction, seed) for fold in range(num_folds)]
+    return [
+        split_corpus(corpus, strategy, num_folds, fold=fold, validation_fraction=validation_fraction, seed=seed)
+        for fold in range(num_folds)
+    ]
 
 
 def _repetitions(corpus: Corpus) -> dict[int, int]:
@@ -153,7 +156,7 @@ def _by_column(
             parts[part].append(i)
     train, validation, test = (np.array(parts[part], dtype=int) for part in PARTS)
     if len(train) and not len(validation):
-        train, validation = _stratified_validation(corpus, train, validation_fraction, seed)
+        train, validation = _stratified_validation(corpus, train, validation_fraction, seed=seed)
     return train, validation, test
 
 
@@ -168,7 +171,7 @@ def _with_repetitions(split: Split, once: Sequence[int], alike: Mapping[int, int
     parts = {once[i]: name for name, part in split.parts().items() for i in part}
     parts |= {i: parts[first] for i, first in alike.items() if first in parts}
     train, validation, test = (tuple(sorted(i for i in parts if parts[i] == name)) for name in PARTS)
-    return Split(train, validation, test, split.strategy)
+    return Split(train, validation, test, strategy=split.strategy)
 
 
 def _by_corpus(
@@ -184,8 +187,8 @@ def _by_corpus(
         )
     rest, test = np.flatnonzero(of != names[fold]), np.flatnonzero(of == names[fold])
     if all(corpus.utterances[i].speaker for i in rest):
-        return (*_group_validation(corpus, rest, "speaker", validation_fraction, seed), test)
-    return (*_stratified_validation(corpus, rest, validation_fraction, seed), test)
+        return (*_group_validation(corpus, rest, "speaker", fraction=validation_fraction, seed=seed), test)
+    return (*_stratified_validation(corpus, rest, validation_fraction, seed=seed), test)
 
 
 def _strata(corpus: Corpus, positions: np.ndarray, at_least: int) -> list[str]:
@@ -275,8 +278,8 @@ def _group_validation(
 ) -> tuple[np.ndarray, np.ndarray]:
     groups = _groups(corpus, positions, name)
     if len(set(groups)) == 1:  # the test's groups are still nowhere else
-        return _stratified_validation(corpus, positions, fraction, seed)
-    return _grouped(corpus, positions, groups, max(2, round(1 / fraction)), seed)
+        return _stratified_validation(corpus, positions, fraction, seed=seed)
+    return _grouped(corpus, positions, groups, num_parts=max(2, round(1 / fraction)), seed=seed)
 
 
 def _grouped(
@@ -304,10 +307,10 @@ def _both_apart(corpus: Corpus, num_folds: int, fold: int, seed: int) -> tuple[n
     for name in ("speaker", "script"):
         groups = _groups(corpus, rest, name)
         if len(rest) and len(set(groups)) > 1:
-            remaining, chosen = _grouped(corpus, rest, groups, AXIS_SHARE, seed)
+            remaining, chosen = _grouped(corpus, rest, groups, num_parts=AXIS_SHARE, seed=seed)
             train, validation = np.intersect1d(train, remaining), np.intersect1d(validation, chosen)
     if train is rest:
-        return (*_stratified_validation(corpus, rest, 1 / AXIS_SHARE, seed), test)
+        return (*_stratified_validation(corpus, rest, 1 / AXIS_SHARE, seed=seed), test)
     return train, validation, test
 
 

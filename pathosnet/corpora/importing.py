@@ -179,7 +179,7 @@ def import_corpus(
     if not found:
         seen = "".join(f" ({line})" for line in notes.lines()[:2])
         raise InputError(f"{folder}: holds nothing of {importer.title}{seen}; expected {importer.layout}")
-    kept = _of_emotions(found, options.emotions or importer.default_emotions, folder, notes)
+    kept = _of_emotions(found, options.emotions or importer.default_emotions, folder, notes=notes)
     write_manifest(out, kept)
     return Import(out, tuple(kept), tuple(notes.lines()))
 

@@ -170,7 +170,7 @@ def read_manifest(
     names = _corpus_names(paths)
     utterances = []
     for path, rows in tables.items():
-        votes = {} if dimensional else _vote_columns(path, rows[0][1], labels, label_map or {})
+        votes = {} if dimensional else _vote_columns(path, rows[0][1], labels, label_map=label_map or {})
         for number, row in rows:
             where = f"{path}, row {number}"
             about: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
@@ -180,11 +180,11 @@ def read_manifest(
             elif not row["emotion"]:
                 raise InputError(f"{where}: has no emotion; fill it in or remove the row")
             else:
-                about["emotion"] = normalize_label(row["emotion"], labels, label_map, where)
-                about["votes"] = _vote_shares(row, votes, len(labels), where)
-            audio = _find_audio(path, row.get("audio", ""), needs_audio, where)
+                about["emotion"] = normalize_label(row["emotion"], labels, label_map, where=where)
+                about["votes"] = _vote_shares(row, votes, len(labels), where=where)
+            audio = _find_audio(path, row.get("audio", ""), needs_audio, where=where)
             utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
-    return Corpus(paths, tuple(utterances), tuple(labels), dimensional)
+    return Corpus(paths, tuple(utterances), tuple(labels), dimensional=dimensional)
 
 
 def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:
@@ -235,7 +235,7 @@ def _vote_columns(
     for column in columns:
         if column.startswith(VOTES):
             with suppress(InputError):
-                label = normalize_label(column.removeprefix(VOTES), labels, label_map, str(path))
+                label = normalize_label(column.removeprefix(VOTES), labels, label_map, where=str(path))
                 found[column] = labels.index(label)
     return found
 

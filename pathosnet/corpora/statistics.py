@@ -66,7 +66,7 @@ def corpus_statistics(
     Raises:
         InputError: a manifest cannot be used.
     """
-    corpus = read_manifest(list(paths), (LABELS_OF_CORPUS,), label_map, drop_labels, needs_audio=False)
+    corpus = read_manifest(list(paths), (LABELS_OF_CORPUS,), label_map, drop_labels=drop_labels, needs_audio=False)
     emotions = [emotion for emotion in PAPER_EMOTIONS if emotion in corpus.labels]
     emotions += [emotion for emotion in corpus.labels if emotion not in PAPER_EMOTIONS]
     groups: dict[tuple[str, str], list[Utterance]] = {}
@@ -74,7 +74,7 @@ def corpus_statistics(
         groups.setdefault((utterance.corpus, utterance.language), []).append(utterance)
     seconds = {utterance: recording_seconds(utterance.audio) for utterance in corpus.utterances}
     parts = [_of(*group, utterances, emotions, seconds) for group, utterances in groups.items()]
-    return parts, _of("total", "", corpus.utterances, emotions, seconds)
+    return parts, _of("total", "", corpus.utterances, emotions=emotions, seconds=seconds)
 
 
 def statistics_tables(parts: Sequence[Statistics], total: Statistics) -> str:
@@ -107,16 +107,16 @@ def _of(
     durations = None
     if known:
         short = sum(length < VGGISH_SECONDS for length in known)
-        durations = Durations(sum(known), min(known), sum(known) / len(known), max(known), short)
+        durations = Durations(sum(known), min(known), sum(known) / len(known), longest=max(known), under_vggish=short)
     return Statistics(
         corpus,
         language,
         {emotion: counter[emotion] for emotion in emotions},
-        len(utterances),
-        len({(utterance.corpus, utterance.speaker) for utterance in utterances if utterance.speaker}),
-        sum(not utterance.text for utterance in utterances),
-        len(utterances) - len(known),
-        durations,
+        utterances=len(utterances),
+        speakers=len({(utterance.corpus, utterance.speaker) for utterance in utterances if utterance.speaker}),
+        without_text=sum(not utterance.text for utterance in utterances),
+        without_audio=len(utterances) - len(known),
+        durations=durations,
     )
 
 

@@ -129,7 +129,7 @@ def _dimension_row(name: str, estimates: Estimates) -> DimensionRow:
     folds = [fold.measure() for fold in estimates.groups("seed", "fold").values()]
     ccc = {label: Spread.of([fold.ccc[label] or 0.0 for fold in folds]) for label in estimates.labels}
     ccc[MEAN] = Spread.of([fold.mean_ccc for fold in folds])
-    return DimensionRow(name, len(estimates.distinct()[0]), ccc, estimates.measure())
+    return DimensionRow(name, len(estimates.distinct()[0]), ccc, pooled=estimates.measure())
 
 
 def _weighted(folds: Sequence[Metrics], metric: str) -> float | None:

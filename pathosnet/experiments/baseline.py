@@ -97,18 +97,35 @@ def baseline(
         raise InputError("baseline: classifies emotions; with targets expected none. Leave --targets out")
     out = Path(out)
     corpus = read_corpus(corpora, config)
-    splits = make_folds(corpus, config.split, config.num_folds, config.validation_fraction, config.seed)
+    splits = make_folds(
+        corpus, config.split, config.num_folds, validation_fraction=config.validation_fraction, seed=config.seed
+    )
     if not all(split.test for split in splits):
         raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
-    open_run(out, corpus, splits, config, [config.seed], overwrite, {"classifier": classifier, "strength": strength})
+    open_run(
+        out,
+        corpus,
+        splits,
+        config=config,
+        seeds=[config.seed],
+        overwrite=overwrite,
+        further={"classifier": classifier, "strength": strength},
+    )
     missing = [k for k in range(len(splits)) if not fold_folder(out, config.seed, k).is_dir()]
     if missing:
         prepared = prepare(corpus, config)
         pooled = pool(prepared.table)
         for k in missing:
             model = CLASSIFIERS[classifier].make(strength)
-            _run_fold(fold_folder(out, config.seed, k), prepared, splits[k], replace(config, fold=k), pooled, model)
-    return summarize(out, corpus, splits, config, [config.seed], command)
+            _run_fold(
+                fold_folder(out, config.seed, k),
+                prepared,
+                splits[k],
+                config=replace(config, fold=k),
+                pooled=pooled,
+                classifier=model,
+            )
+    return summarize(out, corpus, splits, config=config, seeds=[config.seed], command=command)
 
 
 def pool(table: FeatureTable) -> np.ndarray:
@@ -134,8 +151,8 @@ def _run_fold(
     truth = prepared.table.targets.numpy()
     model = make_pipeline(StandardScaler(), classifier).fit(pooled[seen], truth[seen])
     outputs = _probabilities(model, pooled[tested], len(prepared.corpus.labels))
-    write_results(aside, to_table(prepared.corpus, split.test, outputs, config))
-    write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, [], time.time() - started))
+    write_results(aside, to_table(prepared.corpus, split.test, outputs, config=config))
+    write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, stages=[], seconds=time.time() - started))
     os.rename(aside, folder)
 
 

@@ -107,14 +107,16 @@ def cross_validate(
         raise InputError(f"fold_workers: expected 1 or more, got {fold_workers}")
     out = to_path(out)
     corpus = read_corpus(corpora, config)
-    splits = make_folds(corpus, config.split, config.num_folds, config.validation_fraction, config.seed)
+    splits = make_folds(
+        corpus, config.split, config.num_folds, validation_fraction=config.validation_fraction, seed=config.seed
+    )
     if not all(split.test for split in splits):
         raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
-    open_run(out, corpus, splits, config, seeds, overwrite)
+    open_run(out, corpus, splits, config=config, seeds=seeds, overwrite=overwrite)
     if fold_workers > 1 and _missing(out, splits, seeds):
-        _train_side_by_side(fold_workers, out, corpus, splits, config, seeds, keep_models)
-    _train_folds(out, corpus, splits, config, seeds, keep_models)
-    return summarize(out, corpus, splits, config, seeds, command)
+        _train_side_by_side(fold_workers, out, corpus, splits=splits, config=config, seeds=seeds, keep=keep_models)
+    _train_folds(out, corpus, splits, config=config, seeds=seeds, keep_models=keep_models)
+    return summarize(out, corpus, splits, config=config, seeds=seeds, command=command)
 
 
 def _train_folds(
@@ -185,7 +187,7 @@ def _train_in_worker(
 ) -> None:
     gpus = torch.cuda.device_count() if config.accelerator in ("auto", "gpu", "cuda") else 0
     devices = f"{_worker % gpus}," if gpus else "1"
-    _train_folds(out, corpus, splits, replace(config, devices=devices), seeds, keep_models)
+    _train_folds(out, corpus, splits, config=replace(config, devices=devices), seeds=seeds, keep_models=keep_models)
 
 
 def _missing(out: Path, splits: Sequence[Split], seeds: Sequence[int]) -> list[tuple[int, int]]:
@@ -221,24 +223,24 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     if is_main_process():
         (aside / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     started = time.time()
-    run = train_fold(prepared, split, config, aside / "logs", checkpoints=aside / CHECKPOINTS)
+    run = train_fold(prepared, split, config, logs=aside / "logs", checkpoints=aside / CHECKPOINTS)
     seconds = time.time() - started
     assert run.outputs is not None
-    predictions = to_table(prepared.corpus, split.test, run.outputs, config)
+    predictions = to_table(prepared.corpus, split.test, run.outputs, config=config)
     if not is_main_process():
         return ""
     metrics = write_results(aside, predictions)
     if keep_models:
         leak = find_leak(prepared.corpus, split)
-        run.model.facts = facts_of_training(prepared.corpus, split, config, leak, asdict(metrics))
+        run.model.facts = facts_of_training(prepared.corpus, split, config, leak=leak, metrics=asdict(metrics))
         shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
         run.model.save_into(aside)
     described = describe_run(
         prepared.corpus,
         split,
         config,
-        run.stages,
-        seconds,
+        stages=run.stages,
+        seconds=seconds,
         calibration=run.calibration,
         probe=run.probe,
         layer_weights=run.model.network.layer_weights,
@@ -308,7 +310,7 @@ def summarize(
     kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
     predictions = kind.read_all(folder / PREDICTIONS_FILE for folder in folders)
     if not is_main_process():
-        return CrossValidation(out, predictions, "", "")
+        return CrossValidation(out, predictions, "", leak="")
     for folder in folders:
         folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
     histories: dict[str, list[Any]] = defaultdict(list)
@@ -338,7 +340,7 @@ def summarize(
     )
     table = write_evaluation(out, report).table().text()
     adapted = describe_adaptation(config.normalize)
-    return CrossValidation(out, predictions, table, _mean_leak(corpus, splits), adapted)
+    return CrossValidation(out, predictions, table, leak=_mean_leak(corpus, splits), adapted=adapted)
 
 
 def _mean_leak(corpus: Corpus, splits: Sequence[Split]) -> str:

@@ -33,7 +33,7 @@ def run_demo(out: Path, overwrite: bool = False) -> None:
     voices = {utterance.speaker for utterance in corpus.utterances}
     print(f"Training on {manifest}:")
     print(f"{len(corpus)} clips of synthetic speech, {len(voices)} voices, languages {', '.join(languages)}.\n")
-    run = train(manifest, out, DEMO_CONFIG, overwrite)
+    run = train(manifest, out, DEMO_CONFIG, overwrite=overwrite)
     assert run.metrics is not None
 
     print(f"Voices that the training never heard: {run.metrics.summary()}")

@@ -74,9 +74,16 @@ def evaluate(
     use_text = use_text and model.text is not None
     if not (use_audio or use_text):
         raise InputError(f"{run}: nothing is left that this model reads; leave it its audio or its text")
-    adaptation = _choose_normalization(run, model, normalize, use_audio)
+    adaptation = _choose_normalization(run, model, normalize, use_audio=use_audio)
     spellings = parse_pairs(tuple(label), "--label")
-    corpus = read_manifest(corpus_path, model.labels, spellings, drop_labels, use_audio, model.dimensional)
+    corpus = read_manifest(
+        corpus_path,
+        model.labels,
+        spellings,
+        drop_labels=drop_labels,
+        needs_audio=use_audio,
+        dimensional=model.dimensional,
+    )
     corpus = identify(corpus, drop_useless=False) if use_audio else corpus
     say_notes(corpus)
     positions, what = choose_part(to_path(run), corpus, part)
@@ -84,8 +91,8 @@ def evaluate(
         corpus,
         dict(model.acoustic.items()) if use_audio else {},  # type: ignore[arg-type]
         model.text if use_text else None,
-        progress,
-        positions,
+        progress=progress,
+        positions=positions,
         workers=workers,
         store=open_store(hardware),
         device=device,
@@ -94,7 +101,7 @@ def evaluate(
         table = replace(table, groups=tuple(groups[i] for i in positions))
         what = f"{describe_adaptation(adaptation)}; {what}"
     model.to(device)
-    said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), TrainConfig())
+    said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), config=TrainConfig())
     if plot is not None:
         said.plot(plot)
     return said.measure(), what

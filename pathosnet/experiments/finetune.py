@@ -81,16 +81,25 @@ def finetune(
         raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
     if set(corpus.labels) == set(model.labels) and corpus.dimensional == model.dimensional:
         corpus = with_labels(corpus, model.labels)  # the outputs keep their order
-    split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
+    split = split_corpus(
+        corpus,
+        config.split,
+        config.num_folds,
+        fold=config.fold,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
+    )
     if told := describe_earlier_training(earlier, corpus, split.test):
         say_note(f"of the test part's {len(split.test)} utterances, {told}: expect less of others")
     with output_folder(out, overwrite) as folder:
         extractors = copy.deepcopy(model.extractors)
-        prepared = prepare_with(corpus, extractors, model.text, config, split.train)
-        run = finetune_fold(model, prepared, split, config, train, folder / "logs", logger)
+        prepared = prepare_with(corpus, extractors, model.text, config=config, trained_on=split.train)
+        run = finetune_fold(model, prepared, split, config=config, train=train, logs=folder / "logs", logger=logger)
         about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": known}
-        metrics = write_run(folder, corpus, split, config, run, time.time() - started, about, earlier=earlier)
-    return run.finished(to_path(out), split, metrics, find_leak(corpus, split))
+        metrics = write_run(
+            folder, corpus, split, config=config, run=run, seconds=time.time() - started, origin=about, earlier=earlier
+        )
+    return run.finished(to_path(out), split, metrics, leak=find_leak(corpus, split))
 
 
 def finetune_fold(
@@ -135,8 +144,8 @@ def finetune_fold(
         module = NetworkModule(network, target, optimization, unlocked=backbones)  # type: ignore[arg-type]
         seen = table
         for name in unlocked:
-            seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, split.train))
-    trainer.fit(f"fine-tuning-{train}", module, seen, split)
+            seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, trained_on=split.train))
+    trainer.fit(f"fine-tuning-{train}", module, seen, parts=split)
     if train == "top-layer":
         for name in _backbones(extractors):
             table = table.with_versions(name, tuned_features(extractors[name], name, seen))
@@ -144,7 +153,7 @@ def finetune_fold(
     if scale is not None:
         scale.put_into(network.classifier)
     tuned = PathosNet(network.eval(), extractors, model.text, labels=target, facts=model.facts)
-    return predict_test_part(tuned, table, split, config, trainer.results)
+    return predict_test_part(tuned, table, split, config=config, stages=trainer.results)
 
 
 def _name_of(model: str | Path) -> str:

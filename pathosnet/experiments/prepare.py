@@ -74,7 +74,7 @@ def prepare(corpus: Corpus, config: TrainConfig, trained_on: Sequence[int] | Non
         InputError: a file or an option cannot be used.
     """
     text = build_text_embedder(config)
-    return prepare_with(corpus, build_extractors(config), text, config, trained_on)
+    return prepare_with(corpus, build_extractors(config), text, config=config, trained_on=trained_on)
 
 
 def prepare_with(
@@ -89,7 +89,7 @@ def prepare_with(
         corpus,
         extractors,
         text,
-        config.progress,
+        progress=config.progress,
         workers=config.workers,
         store=open_store(config),
         device=extraction_device(config),
@@ -98,10 +98,10 @@ def prepare_with(
     table = replace(table, shares=learned_shares(corpus, config.labels_from))
     copies = tuple(
         replace(table, sequences={**table.sequences, **changed})
-        for changed in extract_copies(corpus, extractors, config, trained_on, table.sequences)
+        for changed in extract_copies(corpus, extractors, config, positions=trained_on, originals=table.sequences)
     )
     return PreparedCorpus(
-        corpus, extractors, text, replace(table, copies=copies, groups=profile_groups(corpus, config.normalize))
+        corpus, extractors, text, table=replace(table, copies=copies, groups=profile_groups(corpus, config.normalize))
     )
 
 
@@ -150,9 +150,11 @@ def hidden_versions(
 ) -> list[list[Tensor]]:
     """Computes what an extractor's unlocked layer reads, for the recordings and for their changed copies."""
     store, device = open_store(config), extraction_device(config)
-    hidden = hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+    hidden = hidden_features(corpus, extractor, config.progress, workers=config.workers, store=store, device=device)
     named = {extractor.name: extractor}
-    copies = extract_copies(corpus, named, config, trained_on, {extractor.name: hidden}, "frozen")
+    copies = extract_copies(
+        corpus, named, config, positions=trained_on, originals={extractor.name: hidden}, part="frozen"
+    )
     return [hidden, *(changed[extractor.name] for changed in copies)]
 
 
@@ -174,7 +176,9 @@ def read_labelled(corpus_paths: str | Path | Sequence[str | Path], config: Train
         corpus = read_manifest(corpus_paths, config.targets, needs_audio=needs_audio, dimensional=True)
     else:
         spellings = parse_pairs(config.label, "--label")
-        corpus = read_manifest(corpus_paths, config.labels, spellings, config.drop_labels, needs_audio)
+        corpus = read_manifest(
+            corpus_paths, config.labels, spellings, drop_labels=config.drop_labels, needs_audio=needs_audio
+        )
     corpus = identify(corpus) if needs_audio else corpus
     say_notes(corpus)
     return corpus
@@ -189,7 +193,7 @@ def say_notes(corpus: Corpus) -> None:
 def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
     """Makes the extractors that the options name, in their order, with the weights from their files."""
     return {
-        feature_name(value): _make(acoustic_features, value, _from_options(value, config), config)
+        feature_name(value): _make(acoustic_features, value, _from_options(value, config), config=config)
         for value in config.acoustic
     }
 
@@ -264,7 +268,7 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
         if language in tables:
             raise InputError(f"text: expected each language once, got {language!r} twice; name it, LANGUAGE=FILE")
         if file in text_embeddings:
-            tables[language] = _make(text_embeddings, file, text_embeddings.find(file), config)
+            tables[language] = _make(text_embeddings, file, text_embeddings.find(file), config=config)
             continue
         if file.startswith(PREFIX):
             tables[language] = load_encoder(file.removeprefix(PREFIX), config.text_layer)
@@ -274,7 +278,9 @@ def build_text_embedder(config: TrainConfig) -> TextEmbedder | None:
             mapping = load_language_map(maps[language]) if language in maps else None
             tables[language] = FastTextVectors(file, mapping, TEXT_DIM)
         else:
-            tables[language] = WordVectors.load(file, config.max_words, config.oov, TEXT_DIM, open_store(config))
+            tables[language] = WordVectors.load(
+                file, config.max_words, config.oov, dim=TEXT_DIM, store=open_store(config)
+            )
     unknown = maps.keys() - tables.keys()
     if unknown:
         raise InputError(f"text_map: no --text for the language {', '.join(sorted(unknown))}")
@@ -314,7 +320,16 @@ def extract_copies(
 
         shown, title = config.progress and is_main_process(), f"changed recordings, copy {number}"
         sequences = {name: list(originals[name]) for name in extractors}
-        found = extract(chosen, extractors, part, config.workers, shown, title, change, extraction_device(config))
+        found = extract(
+            chosen,
+            extractors,
+            part,
+            workers=config.workers,
+            progress=shown,
+            title=title,
+            change=change,
+            device=extraction_device(config),
+        )
         for i, features in found:
             for name, sequence in features.items():
                 sequences[name][positions[i]] = sequence
@@ -327,11 +342,13 @@ def fill_store(corpus: Corpus, config: TrainConfig) -> None:
     if store is None:
         return
     extractors = {name: e for name, e in build_extractors(config).items() if e.version is not None}
-    extract_features(corpus, extractors, None, config.progress, workers=config.workers, store=store, device=device)
+    extract_features(
+        corpus, extractors, None, progress=config.progress, workers=config.workers, store=store, device=device
+    )
     if config.fine_tune:
         for extractor in extractors.values():
             if extractor.unlockable is not None:
-                hidden_features(corpus, extractor, config.progress, config.workers, store, device)
+                hidden_features(corpus, extractor, config.progress, workers=config.workers, store=store, device=device)
 
 
 def open_store(config: TrainConfig) -> FeatureStore | None:

@@ -134,7 +134,7 @@ class Robustness:
             points = sorted((p for p in self.points if p.condition == condition), key=lambda p: p.target or 0.0)
             if points:
                 positions = [p.target if p.reached is None else p.reached for p in points]
-                panels.append(_panel(label, positions, points, clean))
+                panels.append(_panel(label, positions, points, clean=clean))
         calls = [point for point in self.points if point.condition == TELEPHONE]
         if calls:
             panels.append(_panel("", ["clean", "telephone"], [clean, *calls]))
@@ -156,8 +156,8 @@ def _panel(label: str, positions: Sequence[Any], points: Sequence[Point], clean:
         label,
         positions,
         {shown: [p.mean(metric) for p in points] for shown, metric in names.items()},
-        {shown: [p.sd(metric) or 0.0 for p in points] for shown, metric in names.items()},
-        {shown: clean.mean(metric) for shown, metric in names.items()} if clean else {},
+        deviations={shown: [p.sd(metric) or 0.0 for p in points] for shown, metric in names.items()},
+        references={shown: clean.mean(metric) for shown, metric in names.items()} if clean else {},
         as_percent=label.startswith("word"),
         falling=label.startswith("signal"),
     )
@@ -181,7 +181,7 @@ class _Subject:
         """Measures the model on features."""
         probabilities = compute_outputs(self.model, table, range(len(table))).numpy()
         metrics = measure(table.targets.tolist(), probabilities, self.model.labels)
-        return Trial(seed, reached, metrics.accuracy, metrics.uar)
+        return Trial(seed, reached, metrics.accuracy, uar=metrics.uar)
 
     def with_word_errors(self, rate: float, seed: int) -> Trial:
         """Measures with corrupted texts beside the clean voice."""
@@ -189,14 +189,16 @@ class _Subject:
         for i in self.positions if rate else ():
             said = utterances[i]
             words = degradation.corrupt_words(
-                tokenize(said.text), rate, self.vocabulary[said.language], np.random.default_rng((seed, i))
+                tokenize(said.text), rate, self.vocabulary[said.language], generator=np.random.default_rng((seed, i))
             )
             utterances[i] = replace(said, text=" ".join(words))
         errors = measure_word_errors(
             [self.corpus.utterances[i].text for i in self.positions], [utterances[i].text for i in self.positions]
         )
         heard = replace(self.corpus, utterances=tuple(utterances))
-        table = extract_features(heard, {}, self.model.text, False, self.positions, device=self.model.device)
+        table = extract_features(
+            heard, {}, self.model.text, progress=False, positions=self.positions, device=self.model.device
+        )
         return self.trial(seed, self.clean.with_sequences(**table.sequences), errors.wer if errors else None)
 
     def with_noise(self, snr_db: float, seed: int) -> Trial:
@@ -225,9 +227,9 @@ class _Subject:
             self.corpus,
             self.extractors,
             None,
-            self.hardware.progress,
-            self.positions,
-            change,
+            progress=self.hardware.progress,
+            positions=self.positions,
+            change=change,
             workers=self.hardware.workers,
             device=self.model.device,
         )
@@ -294,7 +296,11 @@ def measure_robustness(
             f"{run}: reads no audio, so that --snr, --gain and --telephone do not apply to it; leave them out"
         )
     corpus = read_manifest(
-        corpus_path, model.labels, parse_pairs(tuple(label), "--label"), drop_labels, bool(extractors)
+        corpus_path,
+        model.labels,
+        parse_pairs(tuple(label), "--label"),
+        drop_labels=drop_labels,
+        needs_audio=bool(extractors),
     )
     corpus = identify(corpus, drop_useless=False) if extractors else corpus
     say_notes(corpus)
@@ -307,13 +313,15 @@ def measure_robustness(
         corpus,
         extractors,
         model.text,
-        progress,
-        positions,
+        progress=progress,
+        positions=positions,
         workers=workers,
         store=open_store(hardware),
         device=model.device,
     )
-    subject = _Subject(model, corpus, positions, extractors, clean, _vocabulary(corpus), hardware)
+    subject = _Subject(
+        model, corpus, positions, extractors=extractors, clean=clean, vocabulary=_vocabulary(corpus), hardware=hardware
+    )
     points = [Point(CLEAN, None, (subject.trial(0, clean),))]
     conditions: list[tuple[str, float | None, Callable[[int], Trial]]] = [
         *((WORDS, rate, lambda seed, rate=rate: subject.with_word_errors(rate, seed)) for rate in wer),
@@ -324,7 +332,9 @@ def measure_robustness(
     points += [Point(GAIN, level, (subject.with_gain(level, 0),)) for level in gain]
     if telephone:
         points.append(Point(TELEPHONE, None, (subject.over_the_telephone(0),)))
-    return Robustness(str(run), corpus.title, what, len(positions), len(model.labels), tuple(points))
+    return Robustness(
+        str(run), corpus.title, what, utterances=len(positions), num_classes=len(model.labels), points=tuple(points)
+    )
 
 
 def _check(wer: Sequence[float], seeds: Sequence[int]) -> None:

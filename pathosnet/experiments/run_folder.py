@@ -88,7 +88,14 @@ class FoldRun:
         """Makes the run that it led to."""
         stages = tuple(self.stages)
         return Run(
-            folder, self.model, split, metrics, leak, calibration=self.calibration, probe=self.probe, stages=stages
+            folder,
+            self.model,
+            split,
+            metrics=metrics,
+            leak=leak,
+            calibration=self.calibration,
+            probe=self.probe,
+            stages=stages,
         )
 
 
@@ -178,9 +185,9 @@ def write_run(
     """
     metrics = None
     if run.outputs is not None:
-        metrics = write_results(folder, to_table(corpus, split.test, run.outputs, config))
+        metrics = write_results(folder, to_table(corpus, split.test, run.outputs, config=config))
     leak = find_leak(corpus, split)
-    facts = facts_of_training(corpus, split, config, leak, asdict(metrics) if metrics else None)
+    facts = facts_of_training(corpus, split, config, leak=leak, metrics=asdict(metrics) if metrics else None)
     if origin:
         before = run.model.facts
         facts = replace(facts, vectors=before.vectors, earlier=(*before.earlier, *before.corpora))
@@ -193,9 +200,9 @@ def write_run(
         corpus,
         split,
         config,
-        run.stages,
-        seconds,
-        origin,
+        stages=run.stages,
+        seconds=seconds,
+        origin=origin,
         calibration=run.calibration,
         probe=run.probe,
         layer_weights=run.model.network.layer_weights,
@@ -265,9 +272,9 @@ def facts_of_training(
             **{name: len(part) for name, part in split.parts().items()},
         },
         dict(leak),
-        kept,
-        tuple(Path(value.rpartition("=")[2]).name for value in config.text),
-        config.seed,
+        metrics=kept,
+        vectors=tuple(Path(value.rpartition("=")[2]).name for value in config.text),
+        seed=config.seed,
     )
 
 
@@ -281,9 +288,9 @@ def facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
         name,
         tuple(languages),
         {} if corpus.dimensional else {label: counts[label] for label in corpus.labels},
-        len(utterances),
-        importer.source if importer else "",
-        importer.licence if importer else "",
+        utterances=len(utterances),
+        source=importer.source if importer else "",
+        licence=importer.licence if importer else "",
     )
 
 

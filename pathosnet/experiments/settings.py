@@ -71,8 +71,10 @@ def stage_trainer(
             balanced=config.sampling == "balanced",
             seed=config.seed,
         ),
-        Hardware(config.accelerator, config.devices, config.num_nodes, config.strategy, config.precision),
-        Logging(logs, logger or config.logger, config.logger_options, config.progress),
+        Hardware(
+            config.accelerator, config.devices, config.num_nodes, strategy=config.strategy, precision=config.precision
+        ),
+        Logging(logs, logger or config.logger, config.logger_options, progress=config.progress),
         checkpoints=checkpoints,
         callbacks=callbacks,
         stoppable=stoppable,

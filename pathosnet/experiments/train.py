@@ -58,12 +58,19 @@ def train(
     config = config or TrainConfig()
     started = time.time()
     corpus = read_corpus(corpus_path, config)
-    split = split_corpus(corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed)
+    split = split_corpus(
+        corpus,
+        config.split,
+        config.num_folds,
+        fold=config.fold,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
+    )
     with output_folder(out, overwrite) as folder, unfinished(to_path(out), identity(corpus, config), resume) as kept:
         prepared = prepare(corpus, config, split.train)
-        run = train_fold(prepared, split, config, folder / "logs", logger, kept, stoppable=True)
-        metrics = write_run(folder, corpus, split, config, run, time.time() - started)
-    finished = run.finished(to_path(out), split, metrics, find_leak(corpus, split))
+        run = train_fold(prepared, split, config, logs=folder / "logs", logger=logger, checkpoints=kept, stoppable=True)
+        metrics = write_run(folder, corpus, split, config=config, run=run, seconds=time.time() - started)
+    finished = run.finished(to_path(out), split, metrics, leak=find_leak(corpus, split))
     return replace(finished, adapted=describe_adaptation(config.normalize))
 
 
@@ -99,7 +106,7 @@ def train_fold(
         split,
         target,
         extractors=extractors,
-        hidden_features=lambda extractor: hidden_versions(corpus, extractor, config, split.train),
+        hidden_features=lambda extractor: hidden_versions(corpus, extractor, config, trained_on=split.train),
         trainer=stage_trainer(
             config, logs, logger, checkpoints=checkpoints, callbacks=callbacks or (), stoppable=stoppable
         ),
@@ -108,7 +115,9 @@ def train_fold(
     if scale is not None:
         scale.put_into(trained.model.classifier)
     model = PathosNet(trained.model, extractors, text, labels=target)
-    return predict_test_part(model, trained.table, split, config, trained.stages, validated=trained.validated)
+    return predict_test_part(
+        model, trained.table, split, config=config, stages=trained.stages, validated=trained.validated
+    )
 
 
 def standardized(prepared: PreparedCorpus, split: Split) -> tuple[FeatureTable, TargetScale | None]:
@@ -152,9 +161,9 @@ def predict_test_part(
         if tested is not None:
             test_errors = calibration_errors(truth[list(split.test)], tested.numpy(), temperature)
         errors = calibration_errors(truth[list(split.validation)], validated.numpy(), temperature)
-        calibration = Calibration(temperature, errors, test_errors, len(split.validation))
+        calibration = Calibration(temperature, errors, test_errors, utterances=len(split.validation))
     outputs = None if tested is None else model.target.decode(tested, model.calibration_temperature)
     probe = None
     if outputs is not None and isinstance(model.target, ClassTarget):
-        probe = measure_probe(table, split, split.test, outputs.numpy())
-    return FoldRun(model, stages, outputs, calibration, probe)
+        probe = measure_probe(table, split, split.test, probabilities=outputs.numpy())
+    return FoldRun(model, stages, outputs, calibration=calibration, probe=probe)

@@ -103,7 +103,9 @@ def transcribe(
     references = {number: row.get(REFERENCE, row.get("text", "")) for number, row in rows}
     wanted = [(number, row) for number, row in rows if all_rows or not row.get("text")]
     with file_written_aside(out, overwrite) as aside:
-        found, failures = _recognise(manifest, wanted, out, recognizer, timeout_seconds, progress)
+        found, failures = _recognise(
+            manifest, wanted, out, recognizer=recognizer, timeout_seconds=timeout_seconds, progress=progress
+        )
         _write(aside, table, manifest.parent, out.parent, {n: found.get(n, "") for n, _ in wanted}, references)
     if not failures:
         _partial_path(out).unlink(missing_ok=True)
@@ -114,9 +116,9 @@ def transcribe(
         out,
         len(rows),
         len(found),
-        tuple(failures),
-        _errors(compared),
-        {name: errors for name, errors in by_language.items() if errors is not None},
+        failures=tuple(failures),
+        errors=_errors(compared),
+        errors_by_language={name: errors for name, errors in by_language.items() if errors is not None},
     )
 
 

@@ -162,14 +162,19 @@ def tune(
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
     prepared = prepare(corpus, config)
     split = split_corpus(
-        prepared.corpus, config.split, config.num_folds, config.fold, config.validation_fraction, config.seed
+        prepared.corpus,
+        config.split,
+        config.num_folds,
+        fold=config.fold,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
     )
     split = replace(split, test=())
 
     def objective(trial: optuna.Trial) -> float:
         chosen = {name: choice.suggest(trial, name) for name, choice in space.items()}
         run = train_fold(
-            prepared, split, replace(config, refit=False, **chosen), out / "logs", callbacks=[_Report(trial)]
+            prepared, split, replace(config, refit=False, **chosen), logs=out / "logs", callbacks=[_Report(trial)]
         )
         return run.stages[0].best["val_loss"]
 
@@ -211,7 +216,7 @@ def _write(out: Path, study: "optuna.Study") -> Tuning:
             known = (trial.number, trial.state.name.lower(), len(trial.intermediate_values), loss)
             writer.writerow((*known, *(trial.params.get(name, "") for name in names)))
     plot_search([(trial.number, trial.value) for trial in finished if trial.value is not None], out / "search.png")
-    return Tuning(out, study.best_value, best, len(study.trials), len(study.trials) - len(finished))
+    return Tuning(out, study.best_value, best, trials=len(study.trials), pruned=len(study.trials) - len(finished))
 
 
 def _number_or_text(value: str) -> Any:

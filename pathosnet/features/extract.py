@@ -119,9 +119,13 @@ def extract_all(
     computed = {name: e for name, e in extractors.items() if name not in stored}
     sequences: dict[str, list[Tensor]] = {name: [] for name in extractors}
     if store is not None and stored:
-        sequences |= _through_store(sources, stored, part, workers, progress, title, store, device)
+        sequences |= _through_store(
+            sources, stored, part, workers=workers, progress=progress, title=title, store=store, device=device
+        )
     if computed:
-        for _, found in extract(sources, computed, part, workers, progress, title, device=device):
+        for _, found in extract(
+            sources, computed, part, workers=workers, progress=progress, title=title, device=device
+        ):
             for name, sequence in found.items():
                 sequences[name].append(sequence)
     return sequences
@@ -139,7 +143,9 @@ def _through_store(
 ) -> dict[str, list[Tensor]]:
     keys = _hash_recordings(sources)
     shelves = {
-        name: store.shelf(Recipe(name, part, extractor.recipe(), hash_weights(extractor), extractor.version))
+        name: store.shelf(
+            Recipe(name, part, extractor.recipe(), weights=hash_weights(extractor), format=extractor.version)
+        )
         for name, extractor in extractors.items()
         if extractor.version is not None
     }
@@ -153,7 +159,7 @@ def _through_store(
         writers = {name: stack.enter_context(shelves[name].writing()) for name in unknown}
         wanted = {name: extractors[name] for name in unknown}
         there = [sources[i] for i in missing]
-        for i, made in extract(there, wanted, part, workers, progress, title, device=device):
+        for i, made in extract(there, wanted, part, workers=workers, progress=progress, title=title, device=device):
             for name, sequence in made.items():
                 writers[name](keys[missing[i]], sequence)
     found |= {name: shelves[name].find(keys) for name in unknown}
@@ -208,18 +214,27 @@ def extract_features(
                 utterances,
                 extractors,
                 "features",
-                workers,
-                shown,
-                "features",
-                lambda w, i: change(w, positions[i]),
-                device,
+                workers=workers,
+                progress=shown,
+                title="features",
+                change=lambda w, i: change(w, positions[i]),
+                device=device,
             )
         ]
         sequences = {name: [found[name] for found in changed] for name in extractors}
     elif extractors:
-        sequences = extract_all(utterances, extractors, "features", workers, shown, "features", store, device)
+        sequences = extract_all(
+            utterances,
+            extractors,
+            "features",
+            workers=workers,
+            progress=shown,
+            title="features",
+            store=store,
+            device=device,
+        )
     if text is not None:
-        sequences[TEXT] = _embed_texts(utterances, text, shown, device, store)
+        sequences[TEXT] = _embed_texts(utterances, text, shown, device=device, store=store)
     targets = torch.from_numpy(corpus.truth(positions))
     names = tuple(utterance.where for utterance in utterances)
     return FeatureTable(sequences, targets.float() if corpus.dimensional else targets, names=names)
@@ -236,7 +251,16 @@ def hidden_features(
     """Computes what the unlocked layer of an extractor's backbone reads, for every utterance of a corpus."""
     name, shown = extractor.name, progress and is_main_process()
     title = f"{name} below its unlocked layer"
-    return extract_all(corpus.utterances, {name: extractor}, "frozen", workers, shown, title, store, device)[name]
+    return extract_all(
+        corpus.utterances,
+        {name: extractor},
+        "frozen",
+        workers=workers,
+        progress=shown,
+        title=title,
+        store=store,
+        device=device,
+    )[name]
 
 
 def _embed_texts(
@@ -280,7 +304,7 @@ def _embed_texts(
 def _shelves_of_texts(text: TextEmbedder, store: FeatureStore) -> dict[str, Shelf]:
     """Returns the shelves of the tables that are worth keeping."""
     return {
-        key: store.shelf(Recipe("text", "pieces", table.config(), table.fingerprint(), table.version))
+        key: store.shelf(Recipe("text", "pieces", table.config(), weights=table.fingerprint(), format=table.version))
         for key, table in text.tables.items()
         if isinstance(table, ContextualEmbedding)
     }

@@ -97,7 +97,7 @@ acoustic_features: Registry[Any] = Registry(
     "acoustic feature",
     "@register_extractor",
     ("logmel", "vggish", "ghostvlad"),
-    ("speech-encoder", "opensmile", "mel-cnn"),
+    families=("speech-encoder", "opensmile", "mel-cnn"),
 )
 text_embeddings: Registry[Any] = Registry("text embedding", "register_text_embedding(NAME, CLASS)", ("hashed",))
 

@@ -52,9 +52,9 @@ class FeatureTable:
             {name: [sequence[i] for i in positions] for name, sequence in self.sequences.items()},
             self.targets[list(positions)],
             tuple(copy.subset(positions) for copy in self.copies),
-            tuple(self.names[i] for i in positions) if self.names else (),
-            tuple(self.groups[i] for i in positions) if self.groups else (),
-            None if self.shares is None else self.shares[list(positions)],
+            names=tuple(self.names[i] for i in positions) if self.names else (),
+            groups=tuple(self.groups[i] for i in positions) if self.groups else (),
+            shares=None if self.shares is None else self.shares[list(positions)],
         )
 
     def with_sequences(self, **sequences: Sequence[Tensor]) -> "FeatureTable":

@@ -133,7 +133,7 @@ class Branch(SequenceEncoder):
         pool = POOLINGS[pooling](width)
         super().__init__(in_features, pool.out_features, standardize, num_layers=num_layers)
         self.width = width
-        self.stem = Stem(in_features // num_layers, width, dropout, batch_norm_momentum)
+        self.stem = Stem(in_features // num_layers, width, dropout, batch_norm_momentum=batch_norm_momentum)
         self.blocks = nn.ModuleList(ResidualBlock(width, dropout, batch_norm_momentum) for _ in range(num_blocks))
         self.num_pools = 1 + num_blocks
         self.pool = pool
@@ -142,7 +142,7 @@ class Branch(SequenceEncoder):
         """See SequenceEncoder."""
         # A GPU would have to wait until the lengths are known, and only the mean is computed over packed utterances.
         if self.training and frames.device.type == "cpu" and isinstance(self.pool, MeanPooling):
-            return self._encode_packed(*pack(frames, mask, self.num_pools, self.scaled))
+            return self._encode_packed(*pack(frames, mask, self.num_pools, change=self.scaled))
         x = self.scaled(frames).transpose(1, 2)  # (batch, time, features) -> (batch, features, time)
         x, mask = self.stem(x, mask)
         for block in self.blocks:

@@ -73,7 +73,7 @@ def make_inputs(
     for name, dim in dims.items():
         frames = given.get(name, reference.new_zeros(len(reference), 0, dim))
         complete_features[name] = frames
-        complete_masks[name] = _mask_of(name, frames, (lengths or {}).get(name), (masks or {}).get(name))
+        complete_masks[name] = _mask_of(name, frames, (lengths or {}).get(name), given=(masks or {}).get(name))
     return Inputs(complete_features, complete_masks)
 
 

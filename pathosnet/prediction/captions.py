@@ -82,7 +82,7 @@ def _parse(lines: Sequence[str], path: Path) -> Iterator[Cue]:
         at = next((i for i, line in enumerate(block[:2]) if ARROW in line), None)
         if at is None:
             raise InputError(f"{path}, line {first + 1}: expected a cue's times, got {block[0].strip()[:40]!r}")
-        yield _to_cue(block[at], block[at + 1 :], first + at + 1, path)
+        yield _to_cue(block[at], block[at + 1 :], first + at + 1, path=path)
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -111,7 +111,7 @@ def _to_cue(times: str, words: Sequence[str], line: int, path: Path) -> Cue:
     if end < start:
         raise InputError(f"{path}, line {line}: the cue ends before it begins: {times.strip()[:60]}")
     text = html.unescape(TAG.sub("", " ".join(words)))
-    return Cue(start, end, " ".join(text.split()), line)
+    return Cue(start, end, " ".join(text.split()), line=line)
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:

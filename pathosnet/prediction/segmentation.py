@@ -73,7 +73,7 @@ def cut_at_pauses(
             joined.append((start, end))
     segments = []
     for interval in _with_short_ones_joined(joined, cutting):
-        segments += _cut_where_quiet(interval, levels, level_seconds, cutting)
+        segments += _cut_where_quiet(interval, levels, level_seconds, cutting=cutting)
     return segments
 
 

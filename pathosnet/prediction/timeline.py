@@ -81,8 +81,8 @@ def predict_timeline(
         why = "segments: cues" if cutting.segments == "cues" else "this model reads text alone"
         raise InputError(f"{why}: expected a transcript with times, .srt or .vtt")
     power, num_samples = frame_power(_read(path, progress))
-    _check_cues(cues, num_samples / SAMPLE_RATE, path, transcript)
-    intervals, texts = _segments(power, num_samples, cutting, cues)
+    _check_cues(cues, num_samples / SAMPLE_RATE, path, transcript=transcript)
+    intervals, texts = _segments(power, num_samples, cutting, cues=cues)
     if not len(model.acoustic):
         intervals = [interval for interval, text in zip(intervals, texts, strict=True) if text]
         texts = [text for text in texts if text]
@@ -99,7 +99,7 @@ def predict_timeline(
             if isinstance(answer, InputError):
                 raise InputError(f"{path}, {start:.1f}–{end:.1f} s: {answer}") from answer
             bar.update()
-            yield Segment(start, end, answer, text)
+            yield Segment(start, end, answer, text=text)
 
 
 def _own_profile(model: PathosNet, pieces: Iterator[Tensor]) -> Profile | None:
@@ -135,7 +135,7 @@ def _segments(
         intervals = windows(duration, cutting)
     else:
         sounds = _sounds(power, num_samples, cutting.pause_db)
-        intervals = cut_at_pauses(sounds, power.tolist(), HOP_SAMPLES / SAMPLE_RATE, cutting)
+        intervals = cut_at_pauses(sounds, power.tolist(), HOP_SAMPLES / SAMPLE_RATE, cutting=cutting)
     return intervals, words_by_interval(cues, intervals)
 
 

@@ -180,10 +180,10 @@ def _boxes(columns: Sequence[Column], labels: Sequence[str]) -> dict[str, list[B
         bottom = 0.0
         for label in labels:
             top = bottom + probabilities[label]
-            boxes[label].append(_box(start, end, bottom, top))
+            boxes[label].append(_box(start, end, bottom, top=top))
             bottom = top
         ahead = max(labels, key=probabilities.__getitem__)
-        boxes[ahead].append(_box(start, end, 1.0 + 0.5 * STRIP, 1.0 + 1.5 * STRIP))
+        boxes[ahead].append(_box(start, end, 1.0 + 0.5 * STRIP, top=1.0 + 1.5 * STRIP))
     return boxes
 
 

@@ -104,9 +104,9 @@ def _corpora_of(values: Sequence[Mapping[str, Any]]) -> tuple[CorpusFacts, ...]:
             str(one["name"]),
             tuple(map(str, one["languages"])),
             {str(label): int(count) for label, count in dict(one["counts"]).items()},
-            int(one["utterances"]),
-            str(one["source"]),
-            str(one["licence"]),
+            utterances=int(one["utterances"]),
+            source=str(one["source"]),
+            licence=str(one["licence"]),
         )
         for one in values
     )

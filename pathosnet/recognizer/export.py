@@ -217,7 +217,7 @@ def export(model: PathosNet, out: str | Path, overwrite: bool = False) -> list[P
         with _quiet():
             for path, graph in graphs.items():
                 graph.write(aside[path], out.suffix)
-        write_json(aside[description], _describe(model, out, files, extractors))
+        write_json(aside[description], _describe(model, out, files, extractors=extractors))
     return [*graphs, description]
 
 
@@ -241,7 +241,9 @@ def check(model: PathosNet, out: str | Path) -> dict[str, float]:
     worst = {out.name: max(_network_differences(model, run, generator))}
     for name, about in description["acoustic"].items():
         run = _load(out.parent / about["file"])
-        differences = _feature_differences(model.extractors[name], run, about["min_samples"], model.device, generator)
+        differences = _feature_differences(
+            model.extractors[name], run, about["min_samples"], device=model.device, generator=generator
+        )
         worst[about["file"]] = max(differences)
     return worst
 
@@ -325,12 +327,12 @@ def _traceable_network(model: PathosNet) -> _Traceable:
     )
     module = ExportedNetwork(model.network, model.calibration_temperature, model.target)
     inputs = [*dims, *(f"{name}_length" for name in dims)]
-    return _Traceable(_copied(module), (features, lengths), dynamic, inputs, model.target.output)
+    return _Traceable(_copied(module), (features, lengths), dynamic, inputs=inputs, output=model.target.output)
 
 
 def _traceable_extractor(extractor: ExportedExtractor) -> _Traceable:
     waveform = torch.zeros(3 * extractor.min_samples + 4321)
-    return _Traceable(_copied(extractor), (waveform,), ({0: Dim.DYNAMIC},), ["waveform"], "features")
+    return _Traceable(_copied(extractor), (waveform,), ({0: Dim.DYNAMIC},), inputs=["waveform"], output="features")
 
 
 def _copied(module: nn.Module) -> nn.Module:

@@ -155,7 +155,7 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
     state = read_safetensors(path)
     for name, backbone in _backbones(acoustic).items():
         if name in sources and not sources[name][1]:
-            referred = referred_tensors(name, backbone, sources[name][0], weights)
+            referred = referred_tensors(name, backbone, sources[name][0], folder=weights)
             state = {f"{_prefix(name)}{key}": value for key, value in referred.items()} | state
     check_state(path, _module_of(network, acoustic).state_dict(), state)
     network, acoustic = _make_parts(config)
@@ -164,7 +164,16 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         extractor.open(_held_encoder(folder, name) if config["acoustic"][name].get("held") is True else weights)
     for name, backbone in _backbones(acoustic).items():
         backbone.source = sources[name][0] if name in sources else None
-    return ModelParts(network, acoustic, text, labels, facts, temperature, dimensional, profile_calibration)
+    return ModelParts(
+        network,
+        acoustic,
+        text,
+        labels=labels,
+        facts=facts,
+        calibration_temperature=temperature,
+        dimensional=dimensional,
+        profile_calibration=profile_calibration,
+    )
 
 
 def _module_of(network: nn.Module, acoustic: Mapping[str, AcousticExtractor]) -> nn.Module:

@@ -35,4 +35,6 @@ def read_released(
         "vggish": VGGishExtractor(load_vggish(vggish, output="softmax")),
         "ghostvlad": GhostVLADExtractor(load_thin_resnet34(ghostvlad)),
     }
-    return ModelParts(network, acoustic, text, PAPER_EMOTIONS, Facts(), calibration_temperature=1.0, dimensional=False)
+    return ModelParts(
+        network, acoustic, text, labels=PAPER_EMOTIONS, facts=Facts(), calibration_temperature=1.0, dimensional=False
+    )

@@ -132,7 +132,7 @@ def _load_contextual(folder: Path, config: Mapping[str, Any]) -> ContextualEmbed
         path = folder / TEXT_FOLDER / Path(config["name"]).name
         for file in path.glob("*"):
             own_file(folder, f"{TEXT_FOLDER}/{path.name}/{file.name}")
-        table = open_encoder(path, layer, str(path), model, config["revision"])
+        table = open_encoder(path, layer, str(path), model=model, revision=config["revision"])
     else:
         table = load_from_hub(model, config["revision"], layer)
     if hash_weights(table) != config["weights"]:

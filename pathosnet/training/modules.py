@@ -188,7 +188,7 @@ class TextModule(EmotionModule):
         *,
         branch: BranchOptions | Config | None = None,
     ) -> None:
-        network, own = _single_branch(TEXT, text_dim, target, branch)
+        network, own = _single_branch(TEXT, text_dim, target, branch=branch)
         super().__init__(network, target, optimization, hyperparameters={"text_dim": text_dim, **own})
 
 
@@ -216,7 +216,7 @@ class AudioModule(EmotionModule):
         unlocked: Mapping[str, Unlockable] | None = None,
         num_layers: int = 1,
     ) -> None:
-        network, own = _single_branch(name, feature_dim, target, branch, num_layers=num_layers)
+        network, own = _single_branch(name, feature_dim, target, branch=branch, num_layers=num_layers)
         own |= {"name": name, "feature_dim": feature_dim, "num_layers": num_layers}
         super().__init__(network, target, optimization, unlocked=unlocked, hyperparameters=own)
 

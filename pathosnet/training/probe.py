@@ -57,7 +57,7 @@ def measure_probe(table: FeatureTable, parts: Parts, test: Sequence[int], probab
     strength = max(fitted, key=lambda one: _uar(targets[validation], fitted[one].predict(vectors[validation])))
     said, truth = fitted[strength].predict(vectors[test]), targets[test]
     network = _uar(truth, probabilities.argmax(axis=1))
-    return Probe(_uar(truth, said), float((said == truth).mean()), network, strength)
+    return Probe(_uar(truth, said), float((said == truth).mean()), network, inverse_regularization=strength)
 
 
 def pool(table: FeatureTable) -> np.ndarray:

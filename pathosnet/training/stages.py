@@ -100,10 +100,35 @@ def train_stages(
     """
     settings = settings or StageSettings()
     if not settings.refit:
-        return _Stages(table, parts, target, extractors, hidden_features, trainer, settings).run()
-    first = _Stages(table, parts, target, copy.deepcopy(extractors), hidden_features, trainer, settings).run()
+        return _Stages(
+            table,
+            parts,
+            target,
+            extractors=extractors,
+            hidden_features=hidden_features,
+            trainer=trainer,
+            settings=settings,
+        ).run()
+    first = _Stages(
+        table,
+        parts,
+        target,
+        extractors=copy.deepcopy(extractors),
+        hidden_features=hidden_features,
+        trainer=trainer,
+        settings=settings,
+    ).run()
     everything = Positions(sorted((*parts.train, *parts.validation)), parts.validation)
-    second = _Stages(table, everything, target, extractors, hidden_features, trainer, settings, first.stages).run()
+    second = _Stages(
+        table,
+        everything,
+        target,
+        extractors=extractors,
+        hidden_features=hidden_features,
+        trainer=trainer,
+        settings=settings,
+        found=first.stages,
+    ).run()
     second.validated = compute_outputs(first.model, first.table.subset(parts.validation))
     return second
 
@@ -172,9 +197,9 @@ class _Stages:
         """Fits a stage; where it was trained before, for as many epochs, and returns how it went then."""
         for found in self.found:
             if found.name == stage:
-                self.trainer.fit(f"{stage}{REFIT}", module, table, self.parts, epochs=found.best_epoch + 1)
+                self.trainer.fit(f"{stage}{REFIT}", module, table, parts=self.parts, epochs=found.best_epoch + 1)
                 return found
-        return self.trainer.fit(stage, module, table, self.parts)
+        return self.trainer.fit(stage, module, table, parts=self.parts)
 
 
 @torch.no_grad()

@@ -143,7 +143,14 @@ class StageTrainer:
             assert best.best_epoch is not None
             last, optimization = len(best.history) - 1, module.optimization
             rate = optimization.rate_of(last) if optimization.scheduler == DECAY else best.learning_rate
-            result = StageResult(name, last + 1, best.best_epoch, best.history[best.best_epoch], rate, best.history)
+            result = StageResult(
+                name,
+                last + 1,
+                best.best_epoch,
+                best=best.history[best.best_epoch],
+                last_learning_rate=rate,
+                history=best.history,
+            )
             self._save_finished(result, best)
         best.restore(module)
         module.cpu().float().eval()
@@ -180,7 +187,7 @@ class StageTrainer:
             trainer = self._make_trainer(
                 max_epochs=epochs or self.fitting.epochs,
                 limit_val_batches=None if epochs is None else 0,
-                callbacks=self._callbacks(name, best, interruption, checkpoint, stops_early=epochs is None),
+                callbacks=self._callbacks(name, best, interruption, checkpoint=checkpoint, stops_early=epochs is None),
                 logger=self._make_logger(f"{name}-from-epoch-{first_epoch}" if first_epoch else name),
             )
             stoppable = self.stoppable and trainer.world_size == 1

@@ -64,9 +64,9 @@ def _muse(language: str) -> KnownFile:
         f"muse-{language}",
         f"word vectors of {language} in the space that all muse-… share: --text {language}=muse-{language}",
         f"wiki.multi.{language}.vec",
-        "facebookresearch/MUSE on GitHub",
-        "the MUSE repository's (CC BY-NC 4.0); made of fastText's Wikipedia vectors (CC BY-SA 3.0)",
-        f"{FACEBOOK}/arrival/vectors/wiki.multi.{language}.vec",
+        source="facebookresearch/MUSE on GitHub",
+        licence="the MUSE repository's (CC BY-NC 4.0); made of fastText's Wikipedia vectors (CC BY-SA 3.0)",
+        url=f"{FACEBOOK}/arrival/vectors/wiki.multi.{language}.vec",
     )
 
 
@@ -76,9 +76,9 @@ def _fasttext(language: str, suffix: str) -> KnownFile:
         f"fasttext-{language}{'-vec' if is_text else ''}",
         f"word vectors of {language}, {'known words only' if is_text else 'unseen words, too (fastText model)'}",
         f"cc.{language}.300.{suffix}",
-        "fasttext.cc, Word vectors for 157 languages",
-        "CC BY-SA 3.0",
-        f"{FACEBOOK}/fasttext/vectors-crawl/cc.{language}.300.{suffix}.gz",
+        source="fasttext.cc, Word vectors for 157 languages",
+        licence="CC BY-SA 3.0",
+        url=f"{FACEBOOK}/fasttext/vectors-crawl/cc.{language}.300.{suffix}.gz",
     )
 
 
@@ -88,10 +88,10 @@ def _identifier(suffix: str, size: str, sha256: str) -> KnownFile:
         f"lid-{suffix}",
         f"finds out a text's language ({size}): --language-identifier lid-{suffix}",
         file,
-        "fasttext.cc, Language identification",
-        "CC BY-SA 3.0",
-        f"{FACEBOOK}/fasttext/supervised-models/{file}",
-        sha256,
+        source="fasttext.cc, Language identification",
+        licence="CC BY-SA 3.0",
+        url=f"{FACEBOOK}/fasttext/supervised-models/{file}",
+        sha256=sha256,
     )
 
 
@@ -102,28 +102,28 @@ CATALOGUE: dict[str, KnownFile] = {
             "vggish",
             "VGGish: --acoustic vggish --vggish vggish",
             "vggish-10086976.pth",
-            "harritaylor/torchvggish on GitHub, release v0.1",
-            "Apache-2.0",
-            "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+            source="harritaylor/torchvggish on GitHub, release v0.1",
+            licence="Apache-2.0",
+            url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
             sha256_prefix="10086976",  # PyTorch Hub's file names end with the first digits of the hash
         ),
         KnownFile(
             "ghostvlad",
             "Thin ResNet-34 + GhostVLAD: --acoustic ghostvlad --ghostvlad ghostvlad",
             "ghostvlad-weights.h5",
-            "WeidiXie/VGG-Speaker-Recognition on GitHub (links to Google Drive and Dropbox: "
+            source="WeidiXie/VGG-Speaker-Recognition on GitHub (links to Google Drive and Dropbox: "
             "gvlad_softmax/resnet34_vlad8_ghost2_bdim512_deploy/weights.h5), taylorlu/ghostvlad-speaker",
-            "CC BY-SA 4.0 by the README's words, CC BY 4.0 by its link",
+            licence="CC BY-SA 4.0 by the README's words, CC BY 4.0 by its link",
         ),
         *(_muse(language) for language in LANGUAGES),
         KnownFile(
             "glove-6b",
             "English word vectors: --text glove-6b",
             "glove.6B.300d.txt",
-            "Stanford's GloVe page",
-            "PDDL 1.0",
-            "https://nlp.stanford.edu/data/glove.6B.zip",
-            "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+            source="Stanford's GloVe page",
+            licence="PDDL 1.0",
+            url="https://nlp.stanford.edu/data/glove.6B.zip",
+            sha256="617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
         ),
         *(_fasttext(language, suffix) for suffix in ("bin", "vec") for language in LANGUAGES),
         _identifier("ftz", "0.9 MB", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),

@@ -65,7 +65,7 @@ def load_pathosnet(path: str | Path) -> Ensemble:
     num_classes = len(PAPER_EMOTIONS)
     networks = {name: EmotionNetwork({name: ACOUSTIC_DIMS[name], **text}, num_classes) for name in VOICE}
     model = Ensemble(networks, num_classes, TEMPERATURE)
-    fill_module(model, tensors, layers, path)
+    fill_module(model, tensors, layers, path=path)
     for module in model.modules():
         if isinstance(module, MaskedBatchNorm):  # the statistics are those of a long training
             module.num_batches.fill_(round(1 / BATCH_NORM_MOMENTUM))

@@ -46,6 +46,6 @@ def load_thin_resnet34(path: str | Path, normalize: bool = False) -> ThinResNet3
     layers = keras_layers()
     if "conv1_bn" in layer_names(tensors):
         layers = {ours: ours for ours in layers.values()}
-    fill_module(model, tensors, layers, path, unused_layers={SPEAKER_CLASSIFIER})
+    fill_module(model, tensors, layers, path=path, unused_layers={SPEAKER_CLASSIFIER})
     model.source = source_of(path)
     return model.eval()

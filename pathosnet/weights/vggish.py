@@ -64,7 +64,7 @@ def load_vggish(path: str | Path, output: VGGishOutput = "relu") -> VGGish:
         model,
         tensors,
         {source: target if target in CONVOLUTIONS else f"dense.{target}" for source, target in layers.items()},
-        path,
+        path=path,
         unused_layers=unused,
     )
     model.source = source_of(path)

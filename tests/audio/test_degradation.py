@@ -13,7 +13,7 @@ LONG = [f"s{i}" for i in range(3000)]
 
 
 def corrupted(rate: float, seed: int = 0, words=LONG, vocabulary=VOCABULARY) -> list[str]:
-    return corrupt_words(words, rate, vocabulary, np.random.default_rng(seed))
+    return corrupt_words(words, rate, vocabulary, generator=np.random.default_rng(seed))
 
 
 def energy_between(waveform: torch.Tensor, low: float, high: float, rate: int = 16_000) -> float:

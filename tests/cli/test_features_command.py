@@ -13,7 +13,7 @@ from pathosnet.features.store import FeatureStore, Recipe
 def store(tmp_path) -> FeatureStore:
     """Two recordings' features."""
     store = FeatureStore(tmp_path / "store")
-    with store.shelf(Recipe("vggish", "features", {"output": "relu"}, "f" * 64)).writing() as add:
+    with store.shelf(Recipe("vggish", "features", {"output": "relu"}, weights="f" * 64)).writing() as add:
         add("a", torch.zeros(3, 128))
         add("b", torch.zeros(3, 128))
     return store

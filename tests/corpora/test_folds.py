@@ -143,7 +143,7 @@ def test_speaker_test_parts_are_those_of_group_k_fold(num_folds):
     speakers = [utterance.speaker for utterance in corpus.utterances]
     expected = list(GroupKFold(num_folds).split(speakers, groups=speakers))
     for fold, (_, chosen) in enumerate(expected):
-        assert split_corpus(corpus, "speaker", num_folds, fold).test == tuple(sorted(chosen))
+        assert split_corpus(corpus, "speaker", num_folds, fold=fold).test == tuple(sorted(chosen))
 
 
 def test_seed_moves_speakers_between_training_and_validation_only():

@@ -20,7 +20,7 @@ def imported(name: str, folder: Path, **options):
     """What an import writes, rows by the name of the recording, and its notes."""
     out = folder.parent / f"{name}.csv"
     importer = find_importer(name, options.get("pattern", ""))
-    done = import_corpus(importer, folder, out, ImportOptions(**options), overwrite=True)
+    done = import_corpus(importer, folder, out, options=ImportOptions(**options), overwrite=True)
     rows = read_rows(out)
     assert len(rows) == len(done.utterances)
     assert all((out.parent / row["audio"]).is_file() for row in rows if row.get("audio"))
@@ -366,7 +366,7 @@ def test_meld_with_clips(folder, elsewhere):
     touch(clips, "train_splits/dia0_utt0.wav", "train_splits/dia0_utt1.wav", "train_splits/dia0_utt1.mp4")
     touch(clips, "dev/dia0_utt0.wav", "output_repeated_splits_test/dia0_utt1.wav")
     options = ImportOptions(clips=str(clips) if elsewhere else "")
-    done = import_corpus(IMPORTERS["meld"], folder, folder / "meld.csv", options)
+    done = import_corpus(IMPORTERS["meld"], folder, folder / "meld.csv", options=options)
     rows = read_rows(folder / "meld.csv")
     prefix = "../clips/" if elsewhere else ""
     assert [row["audio"] for row in rows] == [
@@ -410,7 +410,7 @@ def test_pattern_names_emotion_and_speaker(folder):
 def test_papers_corpora_without_a_layout_know_their_language(folder, name, language):
     touch(folder, "s1/anger/001.wav", "s2/λύπη/001.wav", "s2/λύπη/001.txt")
     done = import_corpus(
-        IMPORTERS[name], folder, folder / "out.csv", ImportOptions(pattern="{speaker}/{emotion}/{script}.wav")
+        IMPORTERS[name], folder, folder / "out.csv", options=ImportOptions(pattern="{speaker}/{emotion}/{script}.wav")
     )
     assert [(u.speaker, u.emotion, u.script, u.language, u.corpus) for u in done.utterances] == [
         ("s1", "anger", "001", language, name),

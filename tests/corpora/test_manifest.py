@@ -194,7 +194,7 @@ def test_labels_of_the_corpus_are_those_that_it_has(folder):
 
 def test_labels_of_the_corpus_respect_mapping_and_dropping(folder):
     path = write(folder, "audio,emotion\na.wav,w\nb.wav,joy\nc.wav,boredom\n")
-    corpus = read_manifest(path, ("corpus",), {"w": "anger"}, ["boredom"])
+    corpus = read_manifest(path, ("corpus",), {"w": "anger"}, drop_labels=["boredom"])
     assert corpus.labels == ("anger", "happiness")
 
 

@@ -16,7 +16,7 @@ ALL = ImportOptions(emotions=("all",))
 
 
 def imported(name: str, folder: Path) -> tuple[list[dict[str, str]], tuple[str, ...]]:
-    done = import_corpus(IMPORTERS[name], folder, folder.parent / "out.csv", ALL, overwrite=True)
+    done = import_corpus(IMPORTERS[name], folder, folder.parent / "out.csv", options=ALL, overwrite=True)
     return read_rows(folder.parent / "out.csv"), done.notes
 
 

@@ -59,12 +59,12 @@ def test_speakers_texts_and_recordings(manifests):
 
 def test_durations_are_of_the_headers(manifests):
     parts, total = corpus_statistics(manifests)
-    assert parts[0].durations == Durations(0.5, 0.5, 0.5, 0.5, under_vggish=1)
+    assert parts[0].durations == Durations(0.5, 0.5, 0.5, longest=0.5, under_vggish=1)
     film, ses = parts[1].durations, parts[2].durations
     assert film.total == pytest.approx(1.949)
     assert (film.shortest, film.longest, film.under_vggish) == (0.974, 0.975, 1)  # 0.975 s are enough
     assert film.mean == pytest.approx(0.9745)
-    assert ses == Durations(4.0, 2.0, 2.0, 2.0, under_vggish=0)
+    assert ses == Durations(4.0, 2.0, 2.0, longest=2.0, under_vggish=0)
     assert total.durations.under_vggish == 2
     assert total.durations.total == pytest.approx(6.449)
 

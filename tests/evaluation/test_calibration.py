@@ -145,16 +145,16 @@ def test_results_know_the_error_before_scaling():
     ("calibration", "said"),
     [
         (
-            Calibration(2.0, (0.2, 0.1), (0.3, 0.125), 500),
+            Calibration(2.0, (0.2, 0.1), (0.3, 0.125), utterances=500),
             "by 2.00, which changes the expected calibration error of the test part from 30.0 % to 12.5 %",
         ),
         (
-            Calibration(2.0, (0.2, 0.1), (0.1, 0.3), 500),
+            Calibration(2.0, (0.2, 0.1), (0.1, 0.3), utterances=500),
             "30.0 %; that is worse (--calibration none leaves them as they are)",
         ),
-        (Calibration(2.0, (0.2, 0.1), None, 7), "10.0 %; 7 validation utterances are too few to rely on it"),
+        (Calibration(2.0, (0.2, 0.1), None, utterances=7), "10.0 %; 7 validation utterances are too few to rely on it"),
         (
-            Calibration(0.05, (0.2, 0.1), None, 500),
+            Calibration(0.05, (0.2, 0.1), None, utterances=500),
             "the divisor is at its bound, since the validation part has no or only wrong answers to learn from",
         ),
     ],

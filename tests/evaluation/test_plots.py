@@ -66,9 +66,9 @@ def test_panels_show_their_axes_curves_and_references(tmp_path):
     curves = {"accuracy": [0.7, 0.5], "UAR": [0.6, 0.4]}
     bars = {"accuracy": [0.0, 0.1], "UAR": [0.0, 0.05]}
     panels = [
-        Panel("word error rate", [0.0, 0.4], curves, bars, {"accuracy": 0.7}, as_percent=True),
-        Panel("SNR (dB)", [20.0, 0.0], curves, bars, {}, falling=True),
-        Panel("", ["clean", "telephone"], curves, bars, {}),
+        Panel("word error rate", [0.0, 0.4], curves, deviations=bars, references={"accuracy": 0.7}, as_percent=True),
+        Panel("SNR (dB)", [20.0, 0.0], curves, deviations=bars, references={}, falling=True),
+        Panel("", ["clean", "telephone"], curves, deviations=bars, references={}),
     ]
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         plot_panels(panels, tmp_path / "panels.svg", chance=0.25)
@@ -83,7 +83,7 @@ def test_legend_fits_into_the_picture(tmp_path, positions):
     curves = {"accuracy": [0.7, 0.5], "UAR": [0.6, 0.4]}
     references = {"accuracy": 0.7, "UAR": 0.6}
     bars = {"accuracy": [0.0, 0.0], "UAR": [0.0, 0.0]}
-    panels = [Panel("axis", where, curves, bars, references) for where in positions]
+    panels = [Panel("axis", where, curves, deviations=bars, references=references) for where in positions]
     plot_panels(panels, tmp_path / "panels.png", chance=0.25)
     image = matplotlib.image.imread(tmp_path / "panels.png")
     assert (image[:, [0, -1]] == 1.0).all()  # nothing reaches the edges

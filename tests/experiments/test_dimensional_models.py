@@ -209,12 +209,12 @@ def emotions(corpus, tmp_path_factory):
 @pytest.mark.parametrize("part", ["classifier", "branches"])
 def test_model_of_emotions_becomes_one_of_numbers_and_back(emotions, corpus, tmp_path, part):
     options = {**FINETUNE_DEFAULTS, "epochs": 1}
-    numbers = finetune(emotions, corpus, tmp_path / "numbers", config(**options), part)
+    numbers = finetune(emotions, corpus, tmp_path / "numbers", config=config(**options), train=part)
     assert numbers.model.dimensional
     assert numbers.model.labels == TARGETS
     again, _ = evaluate(numbers.folder, corpus, progress=False)
     assert again.rmse == pytest.approx(numbers.metrics.rmse, rel=1e-4)
-    back = finetune(numbers.folder, corpus, tmp_path / "back", tiny_config(**options), part)
+    back = finetune(numbers.folder, corpus, tmp_path / "back", config=tiny_config(**options), train=part)
     assert not back.model.dimensional
     assert 0 <= back.metrics.accuracy <= 1
 
@@ -222,7 +222,9 @@ def test_model_of_emotions_becomes_one_of_numbers_and_back(emotions, corpus, tmp
 def test_dimension_that_stays_keeps_its_weights(run, corpus, tmp_path):
     """With a rate that changes nothing, the model still estimates what it estimated."""
     still = {**FINETUNE_DEFAULTS, "epochs": 1, "learning_rate": 1e-12, "min_learning_rate": 1e-12}
-    tuned = finetune(run.folder, corpus, tmp_path / "tuned", config(**still, targets="activation"), "classifier")
+    tuned = finetune(
+        run.folder, corpus, tmp_path / "tuned", config=config(**still, targets="activation"), train="classifier"
+    )
     clip = corpus.parent / "anger_0.wav"
     before = run.model.predict(clip, "go away now").dimensions
     after = tuned.model.predict(clip, "go away now").dimensions

@@ -64,7 +64,7 @@ def changed(before: PathosNet, after: PathosNet) -> set[str]:
 
 
 def test_a_run_is_as_that_of_training(model, corpus, tmp_path):
-    run = finetune(model, corpus, tmp_path / "run", options())
+    run = finetune(model, corpus, tmp_path / "run", config=options())
     files = {path.name for path in run.folder.iterdir()}
     assert {"config.json", "model.safetensors", "run.json", "split.csv", "metrics.json", "predictions.csv"} <= files
     described = json.loads((run.folder / "run.json").read_text())
@@ -82,7 +82,7 @@ def test_a_run_is_as_that_of_training(model, corpus, tmp_path):
 def test_what_learns_is_what_was_named(model, corpus, tmp_path, part):
     before = PathosNet.from_pretrained(model)
     kept = {name: value.clone() for name, value in weights(before).items()}
-    after = finetune(before, corpus, tmp_path / "run", options(), train=part).model
+    after = finetune(before, corpus, tmp_path / "run", config=options(), train=part).model
     expected = {"classifier"} if part == "classifier" else {"classifier", "branches.logmel", "branches.text"}
     assert changed(before, after) == expected
     assert all(torch.equal(kept[name], value) for name, value in weights(before).items())  # the given model stays
@@ -104,12 +104,12 @@ def test_what_learns_is_what_was_named(model, corpus, tmp_path, part):
 )
 def test_an_ensemble_is_trained_as_a_whole(ensemble, long, tmp_path, part, expected):
     before = PathosNet.from_pretrained(ensemble)
-    assert changed(before, finetune(before, long, tmp_path / "run", options(), train=part).model) == expected
+    assert changed(before, finetune(before, long, tmp_path / "run", config=options(), train=part).model) == expected
 
 
 def test_the_top_layer_of_a_backbone_learns(ensemble, long, tmp_path):
     before = PathosNet.from_pretrained(ensemble)
-    run = finetune(before, long, tmp_path / "run", options(learning_rate=1e-3), train="top-layer")
+    run = finetune(before, long, tmp_path / "run", config=options(learning_rate=1e-3), train="top-layer")
     backbone = {name for name in changed(before, run.model) if name.startswith("acoustic")}
     assert backbone == {"acoustic.vggish.backbone.conv4_2"}
     again, _ = evaluate(run.folder, long, progress=False)
@@ -119,7 +119,7 @@ def test_the_top_layer_of_a_backbone_learns(ensemble, long, tmp_path):
 def test_labels_that_stay_keep_their_weights(model, others, tmp_path):
     before = PathosNet.from_pretrained(model)
     config = options(learning_rate=1e-12, min_learning_rate=1e-12)
-    after = finetune(before, others, tmp_path / "run", config, train="classifier").model
+    after = finetune(before, others, tmp_path / "run", config=config, train="classifier").model
     assert set(after.labels) == set(EKMAN)
     for label in after.labels:
         row = after.network.classifier.weight[after.labels.index(label)]
@@ -132,7 +132,7 @@ def test_labels_that_stay_keep_their_weights(model, others, tmp_path):
 
 def test_fewer_labels_in_an_order_of_ones_own(model, corpus, tmp_path):
     config = options(labels="neutral,anger", drop_labels="happiness,sadness", split="random")
-    run = finetune(model, corpus, tmp_path / "run", config)
+    run = finetune(model, corpus, tmp_path / "run", config=config)
     assert run.model.labels == ("neutral", "anger")
     assert len(run.metrics.confusion) == 2
 
@@ -144,7 +144,7 @@ def test_a_model_in_memory_has_the_method(model, corpus, tmp_path):
 
 def test_the_same_seed_gives_the_same_model(model, corpus, tmp_path):
     config = options(augmentation="words,masks,noise,gain", modality_dropout=0.2, sampling="balanced", epochs=2)
-    first, second = (finetune(model, corpus, tmp_path / name, config) for name in "ab")
+    first, second = (finetune(model, corpus, tmp_path / name, config=config) for name in "ab")
     assert changed(first.model, second.model) == set()
 
 
@@ -165,16 +165,16 @@ def test_mistakes(model, corpus, tmp_path, changes, message):
 def test_mistakes_about_what_the_model_reads(corpus, tmp_path):
     texts = train(corpus, tmp_path / "texts", tiny_config(acoustic="none", epochs=1))
     with pytest.raises(InputError, match="the model reads only one of text and voice"):
-        finetune(texts.folder, corpus, tmp_path / "run", options(modality_dropout=0.5))
+        finetune(texts.folder, corpus, tmp_path / "run", config=options(modality_dropout=0.5))
     silent = make_corpus(tmp_path / "silent", per_class=4, text="")
     with pytest.raises(InputError, match="has no texts, and the model reads nothing else"):
-        finetune(texts.folder, silent, tmp_path / "run", options())
+        finetune(texts.folder, silent, tmp_path / "run", config=options())
 
 
 def test_recordings_that_the_first_model_was_trained_on_are_counted(model, corpus, tmp_path, capsys):
     first = {row["row"] for row in read_rows(model / "split.csv") if row["part"] == "train"}
-    run = finetune(model, corpus, tmp_path / "run", options(seed=5))
-    again = finetune(run.folder, corpus, tmp_path / "again", options(seed=6))
+    run = finetune(model, corpus, tmp_path / "run", config=options(seed=5))
+    again = finetune(run.folder, corpus, tmp_path / "again", config=options(seed=6))
     assert (again.folder / "split-before-2.csv").read_bytes() == (model / "split.csv").read_bytes()
     tested = [row["row"] for row in read_rows(run.folder / "split.csv") if row["part"] == "test"]
     count = len(first.intersection(tested))
@@ -191,11 +191,11 @@ def test_recordings_that_the_first_model_was_trained_on_are_counted(model, corpu
 
 def test_unknown_training_before_fine_tuning_is_said(model, corpus, tmp_path):
     PathosNet.from_pretrained(model).save_pretrained(tmp_path / "bare")
-    run = finetune(tmp_path / "bare", corpus, tmp_path / "run", options())
+    run = finetune(tmp_path / "bare", corpus, tmp_path / "run", config=options())
     _, what = evaluate(run.folder, corpus, "test", progress=False)
     unknown = "which of them the model was trained on before it was fine-tuned (bare) is not known"
     assert what.endswith(unknown)
-    again = finetune(run.folder, corpus, tmp_path / "again", options())
+    again = finetune(run.folder, corpus, tmp_path / "again", config=options())
     _, what = evaluate(again.folder, corpus, "test", progress=False)
     assert what.endswith(unknown.replace("bare", "run"))
 
@@ -204,4 +204,4 @@ def test_same_labels_keep_the_order_of_the_outputs(model, tmp_path):
     labels = PathosNet.from_pretrained(model).labels
     backwards = make_corpus(tmp_path / "backwards", emotions=tuple(reversed(labels)), per_class=6, seed=2)
     config = options(labels=tuple(reversed(labels)))
-    assert finetune(model, backwards, tmp_path / "run", config).model.labels == labels
+    assert finetune(model, backwards, tmp_path / "run", config=config).model.labels == labels

@@ -164,7 +164,7 @@ def test_votes_change_what_is_learned_and_are_reported(corpus, tmp_path):
     assert "divergence from the votes" in soft.metrics.summary()
     metrics, _ = evaluate(tmp_path / "soft", corpus, progress=False)
     assert metrics.jensen_shannon == pytest.approx(soft.metrics.jensen_shannon, abs=1e-5)
-    tuned = finetune(soft.model, corpus, tmp_path / "tuned", tiny_config(labels_from="mixed"))
+    tuned = finetune(soft.model, corpus, tmp_path / "tuned", config=tiny_config(labels_from="mixed"))
     assert tuned.metrics.jensen_shannon is not None
 
 

@@ -45,7 +45,7 @@ def test_search_that_makes_no_sense(value, message):
 
 
 def test_best_trial_is_the_one_that_training_reaches(corpus, tmp_path):
-    found = tune([corpus], tmp_path / "tuned", tiny_config(), ["audio_width=2,8", "dropout=0.0:0.5"], trials=3)
+    found = tune([corpus], tmp_path / "tuned", tiny_config(), search=["audio_width=2,8", "dropout=0.0:0.5"], trials=3)
     rows = read_rows(tmp_path / "tuned" / "trials.csv")
     losses = [float(row["val_loss"]) for row in rows]
     assert found.best_loss == pytest.approx(min(losses), rel=1e-5)
@@ -60,7 +60,7 @@ def test_best_trial_is_the_one_that_training_reaches(corpus, tmp_path):
 
 def test_search_goes_on(corpus, tmp_path):
     for trials in (2, 3):
-        found = tune([corpus], tmp_path / "tuned", tiny_config(epochs=1), ["dropout=0.0:0.5"], trials=trials)
+        found = tune([corpus], tmp_path / "tuned", tiny_config(epochs=1), search=["dropout=0.0:0.5"], trials=trials)
     assert found.trials == 5
     assert len({row["dropout"] for row in read_rows(tmp_path / "tuned" / "trials.csv")}) == 5
 
@@ -68,7 +68,9 @@ def test_search_goes_on(corpus, tmp_path):
 def test_storage_can_be_shared(corpus, tmp_path):
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     for machine in ("a", "b"):
-        found = tune([corpus], tmp_path / machine, tiny_config(epochs=1), ["dropout=0.0:0.5"], 1, storage)
+        found = tune(
+            [corpus], tmp_path / machine, tiny_config(epochs=1), search=["dropout=0.0:0.5"], trials=1, storage=storage
+        )
     assert found.trials == 2
     assert not list(tmp_path.glob("*/study.db"))
 
@@ -79,7 +81,7 @@ def test_hopeless_trials_end_early(corpus, tmp_path, monkeypatch):
     )
     config = tiny_config(epochs=5)
     with pytest.raises(InputError, match="no trial was finished"):
-        tune([corpus], tmp_path / "tuned", config, ["dropout=0.0:0.5"], trials=2)
+        tune([corpus], tmp_path / "tuned", config, search=["dropout=0.0:0.5"], trials=2)
     study = optuna.load_study(study_name="pathosnet", storage=f"sqlite:///{tmp_path / 'tuned' / 'study.db'}")
     assert [trial.state.name for trial in study.trials] == ["PRUNED"] * 2
     assert all(len(trial.intermediate_values) == 3 for trial in study.trials)
@@ -93,7 +95,7 @@ def test_tuning_is_for_one_network(corpus, tmp_path):
 
 def test_value_that_training_refuses_is_refused_before_the_search(corpus, tmp_path):
     with pytest.raises(InputError, match="batch_size: expected a number above 0, got 0"):
-        tune([corpus], tmp_path / "tuned", tiny_config(), ["batch_size=0,8"])
+        tune([corpus], tmp_path / "tuned", tiny_config(), search=["batch_size=0,8"])
     assert not (tmp_path / "tuned").exists()
 
 

@@ -176,7 +176,7 @@ def test_tables_of_other_dimensions_do_not_go_with_it(bert):
 def test_a_corpus_is_embedded_as_its_texts_alone(bert, tmp_path, monkeypatch):
     monkeypatch.setattr("pathosnet.features.extract.TEXTS_AT_ONCE", 5)
     corpus = read_manifest(make_corpus(tmp_path / "corpus", per_class=2), PAPER_EMOTIONS)
-    table = extract_features(corpus, {}, TextEmbedder({"*": bert}), False, device=torch.device("cpu"))
+    table = extract_features(corpus, {}, TextEmbedder({"*": bert}), progress=False, device=torch.device("cpu"))
     for utterance, found in zip(corpus.utterances, table.sequences["text"], strict=True):
         assert_close(found, bert.embed_texts([utterance.text])[0])
 

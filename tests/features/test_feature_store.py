@@ -20,7 +20,7 @@ from pathosnet.features.extract import extract_all, extract_features, hidden_fea
 from pathosnet.features.store import FORMAT, FeatureStore, Recipe, hash_weights
 from pathosnet.files import hash_file
 
-RECIPE = Recipe("vggish", "features", {"output": "relu"}, "0" * 64)
+RECIPE = Recipe("vggish", "features", {"output": "relu"}, weights="0" * 64)
 SEQUENCES = {
     "a": torch.arange(6.0).reshape(3, 2),
     "b": torch.zeros(0, 2),
@@ -62,11 +62,11 @@ def test_what_was_put_is_found_in_shape_and_type(store):
 @pytest.mark.parametrize(
     "other",
     [
-        Recipe("ghostvlad", "features", {"output": "relu"}, "0" * 64),
-        Recipe("vggish", "frozen", {"output": "relu"}, "0" * 64),
-        Recipe("vggish", "features", {"output": "pool"}, "0" * 64),
-        Recipe("vggish", "features", {"output": "relu"}, "1" * 64),
-        Recipe("vggish", "features", {"output": "relu"}, "0" * 64, format=FORMAT + 1),
+        Recipe("ghostvlad", "features", {"output": "relu"}, weights="0" * 64),
+        Recipe("vggish", "frozen", {"output": "relu"}, weights="0" * 64),
+        Recipe("vggish", "features", {"output": "pool"}, weights="0" * 64),
+        Recipe("vggish", "features", {"output": "relu"}, weights="1" * 64),
+        Recipe("vggish", "features", {"output": "relu"}, weights="0" * 64, format=FORMAT + 1),
     ],
 )
 def test_another_recipe_finds_nothing(store, other):
@@ -225,10 +225,10 @@ def test_the_second_time_nothing_is_heard(store, corpus, heard, part):
 def test_only_new_or_changed_recordings_are_heard(store, tmp_path, heard):
     path = make_corpus(tmp_path / "corpus", per_class=1, seconds=(1.0, 1.1))
     extractors = {"vggish": VGGishExtractor(random_vggish())}
-    table = extract_features(read_manifest(path, PAPER_EMOTIONS), extractors, None, False, store=store)
+    table = extract_features(read_manifest(path, PAPER_EMOTIONS), extractors, None, progress=False, store=store)
     (tmp_path / "corpus" / "anger_0.wav").write_bytes((tmp_path / "corpus" / "sadness_0.wav").read_bytes()[:-2000])
     heard.clear()
-    changed = extract_features(read_manifest(path, PAPER_EMOTIONS), extractors, None, False, store=store)
+    changed = extract_features(read_manifest(path, PAPER_EMOTIONS), extractors, None, progress=False, store=store)
     assert heard == ["anger_0.wav"]
     same = [torch.equal(*pair) for pair in zip(*(t.sequences["vggish"] for t in (table, changed)), strict=True)]
     assert same == [True, False, True, True]
@@ -252,7 +252,7 @@ def test_damage_is_mended(store, corpus):
 def extract_in_process(store: FeatureStore, corpus: Corpus, results: "multiprocessing.Queue[float]") -> None:
     torch.set_num_threads(1)
     extractors = {"vggish": VGGishExtractor(random_vggish())}
-    found = hidden_features(corpus, extractors["vggish"], False, 0, store)
+    found = hidden_features(corpus, extractors["vggish"], False, workers=0, store=store)
     results.put(sum(float(sequence.double().sum()) for sequence in found))
 
 
@@ -304,7 +304,7 @@ def test_copies_reach_the_unlocked_layer(corpus, tmp_path):
         acoustic="vggish", vggish=str(weights), vggish_output="pool", augmentation="gain", augmented_copies=1
     )
     extractor = VGGishExtractor(random_vggish())
-    original, changed = hidden_versions(corpus, extractor, config, [0, 1])
+    original, changed = hidden_versions(corpus, extractor, config, trained_on=[0, 1])
     lengths = [len(sequence) for sequence in original]
     assert [len(sequence) for sequence in changed] == lengths
     differing = {i for i in range(len(corpus)) if not torch.equal(original[i], changed[i])}
@@ -319,10 +319,10 @@ def test_sentences_are_embedded_once(tmp_path, store):
     corpus = read_manifest(path, PAPER_EMOTIONS)
     encoder = load_encoder(str(write_bert(tmp_path / "bert")))
     embedder = TextEmbedder({"*": encoder})
-    plain = extract_features(corpus, {}, embedder, False).sequences["text"]
-    first = extract_features(corpus, {}, embedder, False, store=store).sequences["text"]
+    plain = extract_features(corpus, {}, embedder, progress=False).sequences["text"]
+    first = extract_features(corpus, {}, embedder, progress=False, store=store).sequences["text"]
     encoder.embed_texts = None  # not called any more
-    second = extract_features(corpus, {}, embedder, False, store=store).sequences["text"]
+    second = extract_features(corpus, {}, embedder, progress=False, store=store).sequences["text"]
     for sequences in zip(plain, first, second, strict=True):
         assert all(torch.equal(sequences[0], sequence) for sequence in sequences[1:])
     (shelf,) = store.statistics()

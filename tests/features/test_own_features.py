@@ -303,12 +303,16 @@ def test_fine_tuning_unlocks_an_own_layer(corpus, tmp_path):
     torch.manual_seed(0)
     model = PathosNet(EmotionNetwork({"unlocking": 5}, 4), {"unlocking": Unlocking()}, None)
     before = model.acoustic["unlocking"].backbone
-    tuned = finetune(model, corpus, tmp_path / "run", tiny_config(), "top-layer").model.acoustic["unlocking"].backbone
+    tuned = (
+        finetune(model, corpus, tmp_path / "run", config=tiny_config(), train="top-layer")
+        .model.acoustic["unlocking"]
+        .backbone
+    )
     assert torch.equal(tuned.below.weight, before.below.weight)
     assert not torch.equal(tuned.unlocked_layer.weight, before.unlocked_layer.weight)
     locked = PathosNet(EmotionNetwork({"locked": 5}, 4), {"locked": Locked()}, None)
     with pytest.raises(InputError, match="the model has no pre-trained network whose top layer could learn"):
-        finetune(locked, corpus, tmp_path / "other", tiny_config(), "top-layer")
+        finetune(locked, corpus, tmp_path / "other", config=tiny_config(), train="top-layer")
 
 
 # Texts

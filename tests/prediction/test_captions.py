@@ -93,25 +93,25 @@ def test_a_transcript_of_another_kind_or_none_is_an_error(tmp_path):
 
 def test_words_go_where_the_middle_of_their_share_is():
     # ten letters in ten seconds: "aaaa" is said from 0 to 4, "bb" from 4 to 6, "cccc" from 6 to 10
-    cues = [Cue(0.0, 10.0, "aaaa bb cccc", 1)]
+    cues = [Cue(0.0, 10.0, "aaaa bb cccc", line=1)]
     assert words_by_interval(cues, [(0.0, 5.0), (5.0, 10.0)]) == ["aaaa", "bb cccc"]
     assert words_by_interval(cues, [(0.0, 5.1), (5.1, 10.0)]) == ["aaaa bb", "cccc"]
 
 
 def test_words_in_a_pause_go_to_the_nearest_segment_that_their_cue_touches():
-    cues = [Cue(0.0, 10.0, "aaaa bb cccc", 1), Cue(20.0, 21.0, "lost", 5)]
+    cues = [Cue(0.0, 10.0, "aaaa bb cccc", line=1), Cue(20.0, 21.0, "lost", line=5)]
     assert words_by_interval(cues, [(0.0, 1.5), (7.0, 9.0), (30.0, 31.0)]) == ["aaaa", "bb cccc", ""]
 
 
 def test_words_belong_to_all_windows_that_overlap_there():
-    cues = [Cue(4.0, 6.0, "now", 1)]
+    cues = [Cue(4.0, 6.0, "now", line=1)]
     assert words_by_interval(cues, [(0.0, 4.0), (2.0, 6.0), (4.0, 8.0), (6.0, 10.0)]) == ["", "now", "now", ""]
 
 
 def test_no_word_is_lost_or_said_twice_where_segments_do_not_overlap(rng):
     times = sorted(rng.uniform(0, 100, 40))
     intervals = list(zip(times[::2], times[1::2], strict=True))
-    cues = [Cue(s, s + 8.0, f"w{i}a w{i}bb w{i}ccc", i) for i, s in enumerate(rng.uniform(0, 90, 30))]
+    cues = [Cue(s, s + 8.0, f"w{i}a w{i}bb w{i}ccc", line=i) for i, s in enumerate(rng.uniform(0, 90, 30))]
     said = " ".join(words_by_interval(cues, intervals)).split()
     touching = [cue for cue in cues if any(a <= cue.end and b > cue.start for a, b in intervals)]
     assert sorted(said) == sorted(word for cue in touching for word in cue.text.split())

@@ -71,7 +71,7 @@ def test_rows_say_text_and_language_and_keep_their_columns(tmp_path):
     path = write_manifest(tmp_path / "rows.csv", rows)
     first, second, third = find_inputs([path], text="anything", language="en")
     columns = {"Text": "ciao", "language": "it", "ID": "7"}
-    assert first == PredictionInput(tmp_path / "clips/b.wav", "ciao", "it", f"{path}, row 2", columns)
+    assert first == PredictionInput(tmp_path / "clips/b.wav", "ciao", "it", where=f"{path}, row 2", columns=columns)
     assert (second.audio, second.text, second.language) == (None, "hello", "en")
     assert (third.audio, third.text, third.language) == (Path("/a.wav"), "anything", "en")
     assert third.columns["Text"] == ""

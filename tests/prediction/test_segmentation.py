@@ -7,7 +7,7 @@ LEVEL_SECONDS = 0.1
 
 
 def cut(sounds, levels=(), **options):
-    return cut_at_pauses(sounds, levels, LEVEL_SECONDS, Cutting(**options))
+    return cut_at_pauses(sounds, levels, LEVEL_SECONDS, cutting=Cutting(**options))
 
 
 def test_short_pauses_do_not_end_a_segment():
@@ -44,7 +44,7 @@ def test_segments_are_within_their_limits_in_order_and_within_the_sounds(rng):
         times = sorted(rng.uniform(0, 120, 30))
         sounds = list(zip(times[::2], times[1::2], strict=True))
         cutting = Cutting(pause_seconds=rng.uniform(0, 1), min_seconds=0.5, max_seconds=rng.uniform(1, 8))
-        found = cut_at_pauses(sounds, rng.uniform(size=1201), LEVEL_SECONDS, cutting)
+        found = cut_at_pauses(sounds, rng.uniform(size=1201), LEVEL_SECONDS, cutting=cutting)
         for (start, end), (after, _) in zip(found, [*found[1:], (121, 122)], strict=True):
             assert 0.5 - 1e-9 <= end - start <= cutting.max_seconds + 1e-9
             assert end <= after

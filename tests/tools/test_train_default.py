@@ -88,7 +88,9 @@ def make_table(count=24, variants=2, dim=6):
 
     truth = np.arange(count) % 4
     features = torch.randn(variants, count, dim)
-    return Table(features, soft_targets(np.eye(4)[truth], truth), truth, tuple(f"s{i // 6}" for i in range(count)))
+    return Table(
+        features, soft_targets(np.eye(4)[truth], truth), truth, has_total=tuple(f"s{i // 6}" for i in range(count))
+    )
 
 
 def test_the_merged_network_gives_the_mean_of_the_logits(tools, tmp_path):

@@ -105,7 +105,7 @@ def test_masks_are_whole_stretches_of_time_and_bands():
 @pytest.mark.parametrize(("share", "max_bands", "num_masks"), [(0.2, 12, 2), (0.5, 3, 1), (0.1, 20, 3)])
 def test_masks_are_no_larger_than_allowed(share, max_bands, num_masks):
     frames, mask = frames_and_mask()
-    changed = mask_features(frames, mask, share, max_bands, num_masks) != frames
+    changed = mask_features(frames, mask, share, max_bands=max_bands, num_masks=num_masks) != frames
     most_time, most_bands = 0, 0
     for utterance, length in enumerate(mask.sum(dim=1).tolist()):
         hidden = changed[utterance, :length]

@@ -215,7 +215,7 @@ def test_training_leaves_the_program_as_it_was(tmp_path):
     torch.set_float32_matmul_precision("high")
     try:
         parts = Positions(range(8), range(8, 12))
-        stage_trainer(tiny_config(), tmp_path).fit("text", module, table, parts)
+        stage_trainer(tiny_config(), tmp_path).fit("text", module, table, parts=parts)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -230,4 +230,4 @@ def test_row_whose_features_cannot_be_computed_with_is_named(tmp_path, bad):
     table = replace(table, names=tuple(f"corpus.csv, row {i + 2}" for i in range(12)))
     module = NetworkModule(network("text"), EMOTIONS)
     with pytest.raises(InputError, match=r"corpus.csv, row 9: expected finite text features"):
-        stage_trainer(tiny_config(), tmp_path).fit("text", module, table, Positions(range(8), range(8, 12)))
+        stage_trainer(tiny_config(), tmp_path).fit("text", module, table, parts=Positions(range(8), range(8, 12)))

@@ -34,7 +34,7 @@ def test_features_are_averaged_over_time_and_empty_sequences_are_zeros():
 
 def test_probe_is_scikit_learns_on_the_training_part_alone():
     table, network = some_table(), np.eye(3)[np.zeros(30, dtype=int)]
-    found = measure_probe(table, Positions(TRAIN, VALIDATION), TEST, network)
+    found = measure_probe(table, Positions(TRAIN, VALIDATION), TEST, probabilities=network)
     vectors, truth = pool(table), table.targets.numpy()
     uars = {}
     for strength in STRENGTHS:
@@ -50,10 +50,10 @@ def test_probe_is_scikit_learns_on_the_training_part_alone():
 
 def test_one_class_in_the_training_part_is_no_error():
     table = FeatureTable({"a": [torch.randn(2, 1) for _ in range(6)]}, torch.tensor([0, 0, 0, 0, 1, 0]))
-    found = measure_probe(table, Positions([0, 1], [2, 3]), [4, 5], np.array([[0.2, 0.8], [0.9, 0.1]]))
+    found = measure_probe(table, Positions([0, 1], [2, 3]), [4, 5], probabilities=np.array([[0.2, 0.8], [0.9, 0.1]]))
     assert (found.uar, found.network_uar) == (0.5, 1.0)
 
 
 def test_network_that_does_worse_than_a_straight_line_is_told():
-    assert Probe(0.71, 0.7, 0.74, 0.03).summary() == "linear probe UAR 0.71, network 0.74"
-    assert "worse than a straight line" in Probe(0.71, 0.7, 0.6, 0.03).summary()
+    assert Probe(0.71, 0.7, 0.74, inverse_regularization=0.03).summary() == "linear probe UAR 0.71, network 0.74"
+    assert "worse than a straight line" in Probe(0.71, 0.7, 0.6, inverse_regularization=0.03).summary()

@@ -82,7 +82,7 @@ class Setup:
             sequences["text"] = [torch.randn(1 + i % 4, 300, generator=generator) for i in range(count)]
         self.table = FeatureTable(sequences, torch.arange(count) % 2)
         held_out = max(2, count // 4)
-        self.split = Split(tuple(range(count - held_out)), tuple(range(count - held_out, count)), (), "column")
+        self.split = Split(tuple(range(count - held_out)), tuple(range(count - held_out, count)), (), strategy="column")
 
     def run(self, folder: Path = Path("unused"), own_logger=None, **options):
         config = tiny_config(acoustic="logmel", **options)
@@ -398,7 +398,7 @@ def test_training_stops_early_and_keeps_the_best_weights(tmp_path, metric, losse
     setup = text_setup()
     module = Scripted(losses)
     trainer = stage_trainer(tiny_config(epochs=8, patience=2, early_stopping_metric=metric), tmp_path)
-    result = trainer.fit("text", module, setup.table, setup.split)
+    result = trainer.fit("text", module, setup.table, parts=setup.split)
     assert (result.epochs, result.best_epoch) == (epochs, best)
     assert result.best["val_loss"] == losses[best]
     assert result.last_learning_rate == pytest.approx(1e-2 * math.exp(-0.1 * (epochs - 1)))
@@ -451,7 +451,7 @@ def test_diverged_weights_are_never_the_best(tmp_path, metric):
     targets[list(setup.split.validation)] = 0
     module = DivergesLater(EmotionNetwork({"text": 300}, 2, options=BranchOptions(text_width=4)))
     trainer = stage_trainer(tiny_config(epochs=3, early_stopping_metric=metric), tmp_path)
-    result = trainer.fit("text", module, FeatureTable(setup.table.sequences, targets), setup.split)
+    result = trainer.fit("text", module, FeatureTable(setup.table.sequences, targets), parts=setup.split)
     assert result.best_epoch == 0
     assert all(torch.isfinite(value).all() for value in module.model.state_dict().values())
 
@@ -482,7 +482,7 @@ def test_refitted_model_has_learned_from_both_parts():
     again = NetworkModule(EmotionNetwork({"text": 300}, 2, options=result.model.options))
     again.model.standardize(setup.table.sequences)
     again.optimization = Optimization(learning_rate=1e-2)
-    alone.fit("text-1-branches-refit", again, setup.table, Positions(both, ()), epochs=stage.epochs)
+    alone.fit("text-1-branches-refit", again, setup.table, parts=Positions(both, ()), epochs=stage.epochs)
     assert changed(copy_of(again.model), result.model) == set()
 
 

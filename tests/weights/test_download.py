@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 def known_at(url: str, **changes) -> KnownFile:
-    known = KnownFile("thing", "tests", url.rpartition("/")[2], "here", "none", url)
+    known = KnownFile("thing", "tests", url.rpartition("/")[2], source="here", licence="none", url=url)
     return replace(known, **changes)
 
 
@@ -155,7 +155,7 @@ def test_redirections_are_followed_but_not_out_of_https():
     redirects = download._SafeRedirects()
     request = download.urllib.request.Request("https://example.org/a")
     with pytest.raises(InputError, match="not protected; not followed"):
-        redirects.redirect_request(request, None, 302, "Found", {}, "http://example.org/a")
+        redirects.redirect_request(request, None, 302, msg="Found", headers={}, newurl="http://example.org/a")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
@@ -251,7 +251,7 @@ def test_archive_that_swells_is_refused(cache):
 
 def test_own_copy_is_taken_without_a_network(cache, tmp_path):
     (tmp_path / "weights.h5").write_bytes(BODY)
-    known = KnownFile("thing", "", "thing-weights.h5", "a page of theirs", "none")
+    known = KnownFile("thing", "", "thing-weights.h5", source="a page of theirs", licence="none")
     with pytest.raises(InputError, match="get it from a page of theirs, then: pathosnet weights get thing --file"):
         get(known)
     assert get(known, own_copy=tmp_path / "weights.h5").read_bytes() == BODY
@@ -264,7 +264,9 @@ def test_own_copy_is_taken_without_a_network(cache, tmp_path):
 def test_own_copy_may_be_packed_or_not(name, tmp_path):
     packed = gzip.compress(VECTORS, mtime=0)
     (tmp_path / name).write_bytes(packed if name.endswith(".gz") else VECTORS)
-    known = KnownFile("thing", "", "it.vec", "", "", "http://127.0.0.1:9/it.vec.gz", sha256(packed))
+    known = KnownFile(
+        "thing", "", "it.vec", source="", licence="", url="http://127.0.0.1:9/it.vec.gz", sha256=sha256(packed)
+    )
     assert get(known, own_copy=tmp_path / name).read_bytes() == VECTORS
 
 

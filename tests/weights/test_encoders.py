@@ -49,7 +49,7 @@ def test_what_is_not_here_and_cannot_be_fetched(tmp_path):
 def test_copies_of_a_known_encoder_go_by_its_name(tmp_path, monkeypatch):
     folder = whisper_folder(tmp_path / "mine")
     sha256 = open_speech_encoder(f"hf:{folder}").source.sha256
-    known = catalogue.KnownEncoder("tiny", "somebody/tiny", "MIT", 1, "", "0" * 40, sha256)
+    known = catalogue.KnownEncoder("tiny", "somebody/tiny", "MIT", size=1, about="", revision="0" * 40, sha256=sha256)
     monkeypatch.setitem(catalogue.KNOWN_ENCODERS, "tiny", known)
     assert open_speech_encoder(f"hf:{folder}").source.name == "tiny"
 

@@ -78,13 +78,13 @@ def test_a_module_is_left_as_it_was_if_anything_is_wrong() -> None:
     module = torch.nn.Linear(2, 2)
     before = module.weight.clone()
     with pytest.raises(InputError, match=r"w\.pth: does not fit Sequential — missing: x\.bias"):
-        fill_module(torch.nn.Sequential(module), {"x.weight": torch.zeros(2, 2)}, {"x": "0"}, "w.pth")
+        fill_module(torch.nn.Sequential(module), {"x.weight": torch.zeros(2, 2)}, {"x": "0"}, path="w.pth")
     assert torch.equal(module.weight, before)
 
 
 def test_half_precision_weights_become_single_precision() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(2, 1))
-    fill_module(module, {"x.weight": torch.ones(1, 2).half(), "x.bias": torch.ones(1).half()}, {"x": "0"}, "w.pth")
+    fill_module(module, {"x.weight": torch.ones(1, 2).half(), "x.bias": torch.ones(1).half()}, {"x": "0"}, path="w.pth")
     assert module[0].weight.dtype == torch.float32
 
 

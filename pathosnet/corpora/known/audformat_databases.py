@@ -24,7 +24,7 @@ def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[Import
     with warnings.catch_warnings():  # audformat is behind pandas' deprecations
         warnings.simplefilter("ignore", DeprecationWarning)
         database = _load(folder)
-        frame, splits = _labels(database, column, options.table, folder)
+        frame, splits = _labels(database, column, options.table, folder=folder)
         languages = database.get("language", strict=True)  # or else the speakers' mother tongues would be found
     spoken = _code(database.languages[0]) if len(database.languages) == 1 else ""
     for index, row in frame.iterrows():

@@ -32,7 +32,7 @@ NAME = re.compile(rf"(?P<speaker>\d\d)(?P<sentence>{'|'.join(SENTENCES)})(?P<emo
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "03a01Wa.wav", notes):
+    for audio, name in named_files(folder, NAME, "03a01Wa.wav", notes=notes):
         yield ImportedUtterance(
             audio,
             SENTENCES[name["sentence"]],

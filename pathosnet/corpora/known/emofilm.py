@@ -26,7 +26,7 @@ NAME = re.compile(rf"(?P<scene>[fm]_(?P<emotion>{'|'.join(EMOTIONS)})\d{{3}}[a-z
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
     speakers = _read_speakers(folder, options, notes)
-    for audio, name in named_files(folder, NAME, "f_gio001ait.wav", notes):
+    for audio, name in named_files(folder, NAME, "f_gio001ait.wav", notes=notes):
         if speakers and audio.stem not in speakers:
             notes.count("without a speaker in the spreadsheet", audio.relative_to(folder))
         yield ImportedUtterance(

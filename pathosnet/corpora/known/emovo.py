@@ -35,7 +35,7 @@ NAME = re.compile(rf"(?P<emotion>{'|'.join(EMOTIONS)})-(?P<speaker>[fm][1-3])-(?
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "gio-f1-b1.wav", notes):
+    for audio, name in named_files(folder, NAME, "gio-f1-b1.wav", notes=notes):
         yield ImportedUtterance(
             audio,
             SENTENCES[name["sentence"]],

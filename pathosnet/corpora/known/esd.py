@@ -20,7 +20,7 @@ NAME = re.compile(
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
     texts: dict[str, dict[str, str]] = {}
-    for audio, name in named_files(folder, NAME, "0011/Angry/0011_000351.wav", notes, parts=(4, 3, 2)):
+    for audio, name in named_files(folder, NAME, "0011/Angry/0011_000351.wav", notes=notes, parts=(4, 3, 2)):
         speaker, number = name["file"].split("_")
         if speaker not in texts:
             texts[speaker] = _texts(audio, speaker)

@@ -50,11 +50,11 @@ def importer_of_names(
         name,
         title,
         (language,),
-        tuple(dict.fromkeys(emotions.values())),
-        source,
-        f"recordings such as {example}" + ("" if seen else UNSEEN),
-        read,
-        licence,
+        emotions=tuple(dict.fromkeys(emotions.values())),
+        source=source,
+        layout=f"recordings such as {example}" + ("" if seen else UNSEEN),
+        read=read,
+        licence=licence,
     )
 
 
@@ -70,7 +70,7 @@ def _read(
     options: ImportOptions,
     notes: Notes,
 ) -> Iterator[ImportedUtterance]:
-    for audio, match in named_files(folder, pattern, example, notes, parts):
+    for audio, match in named_files(folder, pattern, example, notes=notes, parts=parts):
         if audio.stem in left_out:
             notes.say(f"{audio.relative_to(folder)} is left out: {left_out[audio.stem]}")
             continue

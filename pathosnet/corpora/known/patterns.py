@@ -86,10 +86,10 @@ def _importer(name: str, title: str, languages: tuple[str, ...], source: str) ->
     )
 
 
-AESI = _importer("aesi", "AESI", ("el",), "its authors; with --pattern")
-SES = _importer("ses", "SES", ("es",), "its authors; with --pattern")
+AESI = _importer("aesi", "AESI", ("el",), source="its authors; with --pattern")
+SES = _importer("ses", "SES", ("es",), source="its authors; with --pattern")
 
 
 def of_name(name: str) -> CorpusImporter:
     """Returns the importer of a corpus that a person names."""
-    return _importer(name, name, (), "")
+    return _importer(name, name, (), source="")

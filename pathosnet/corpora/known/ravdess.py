@@ -24,7 +24,7 @@ NAME = re.compile(
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "03-01-05-01-02-01-12.wav", notes):
+    for audio, name in named_files(folder, NAME, "03-01-05-01-02-01-12.wav", notes=notes):
         if name["channel"] == SONG:
             notes.count("songs, left out", audio.relative_to(folder))
             continue

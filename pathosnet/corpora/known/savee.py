@@ -23,7 +23,7 @@ NAME = re.compile(r"(?:[^/]*/)?(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>sa|su|[ad
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "DC_a01.wav or DC/a01.wav", notes, parts=2):
+    for audio, name in named_files(folder, NAME, "DC_a01.wav or DC/a01.wav", notes=notes, parts=2):
         yield ImportedUtterance(
             audio,
             emotion=EMOTIONS[name["emotion"]],

@@ -20,7 +20,7 @@ NAME = re.compile(rf"(?P<speaker>{'|'.join(SPEAKERS)})_(?P<word>[a-z-]+)_(?P<emo
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "OAF_back_angry.wav", notes):
+    for audio, name in named_files(folder, NAME, "OAF_back_angry.wav", notes=notes):
         yield ImportedUtterance(
             audio,
             f"Say the word {name['word'].lower()}",

@@ -12,7 +12,7 @@ NAME = re.compile(r"(?P<speaker>S[FM]\d+)_(?P<file>F\d+)_(?P<emotion>[AHNS])(?P<
 
 
 def _read(folder: Path, options: ImportOptions, notes: Notes) -> Iterator[ImportedUtterance]:
-    for audio, name in named_files(folder, NAME, "SM1_F2_N012.wav", notes):
+    for audio, name in named_files(folder, NAME, "SM1_F2_N012.wav", notes=notes):
         emotion = EMOTIONS[name["emotion"]]
         if FOLDERS.get(audio.parent.name, emotion) != emotion:
             notes.count("in the folder of another emotion than the name says, left out", audio.relative_to(folder))

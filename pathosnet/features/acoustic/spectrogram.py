@@ -27,7 +27,7 @@ def normalized_spectrogram(waveform: Tensor, stft_hop: int = 160) -> Tensor:
     """
     num_frames = 1 + len(waveform) // stft_hop
     starts = range(0, num_frames, FRAMES_AT_ONCE)
-    pieces = [_frames(waveform, stft_hop, start, min(start + FRAMES_AT_ONCE, num_frames)) for start in starts]
+    pieces = [_frames(waveform, stft_hop, start, stop=min(start + FRAMES_AT_ONCE, num_frames)) for start in starts]
     return torch.cat(pieces).T
 
 
@@ -69,7 +69,9 @@ def spectrogram_windows(
         ``(windows, 257, window_frames)``; frames that fill no whole window at the end are dropped, so a recording that
         is shorter than a window has none.
     """
-    waveform = _prepared(waveform, window_frames, hop_frames, stft_hop, silence_removal, top_db)
+    waveform = _prepared(
+        waveform, window_frames, hop_frames, stft_hop=stft_hop, silence_removal=silence_removal, top_db=top_db
+    )
     spectrogram = normalized_spectrogram(waveform, stft_hop)  # (257, frames)
     if len(waveform) == 0 or spectrogram.shape[1] < window_frames:
         return waveform.new_zeros((0, NUM_BINS, window_frames))
@@ -96,13 +98,15 @@ def spectrogram_window_pieces(
         silence_removal: remove silence first.
         top_db: what counts as silence.
     """
-    waveform = _prepared(waveform, window_frames, hop_frames, stft_hop, silence_removal, top_db)
+    waveform = _prepared(
+        waveform, window_frames, hop_frames, stft_hop=stft_hop, silence_removal=silence_removal, top_db=top_db
+    )
     num_frames = 1 + len(waveform) // stft_hop if len(waveform) else 0
     num_windows = max(0, 1 + (num_frames - window_frames) // hop_frames)
     at_once = max(1, FRAMES_AT_ONCE // hop_frames)
     for start in range(0, num_windows, at_once):
         last = min(start + at_once, num_windows) - 1
-        frames = _frames(waveform, stft_hop, start * hop_frames, last * hop_frames + window_frames)
+        frames = _frames(waveform, stft_hop, start * hop_frames, stop=last * hop_frames + window_frames)
         yield frames.unfold(0, window_frames, hop_frames)  # (windows, 257, window_frames)
 
 

@@ -185,7 +185,7 @@ def load_from_hub(model: str, revision: str | None, layer: int = -1) -> Contextu
             f"network, or name a folder that holds the model, {PREFIX}FOLDER"
         ) from error
     commit = folder.name if COMMIT.fullmatch(folder.name) else None
-    return open_encoder(folder, layer, source, model, commit)
+    return open_encoder(folder, layer, source, model=model, revision=commit)
 
 
 def open_encoder(
@@ -218,7 +218,7 @@ def open_encoder(
         raise InputError(f"{source}: its weights are not those of its config.json ({missing[0]} is missing)")
     if hasattr(encoder, "pooler"):
         encoder.pooler = None  # not read, and random where the file has none
-    return ContextualEmbedding(encoder, tokenizer, layer, source, model, revision)
+    return ContextualEmbedding(encoder, tokenizer, layer, source=source, model=model, revision=revision)
 
 
 def save_encoder(embedding: ContextualEmbedding, folder: Path) -> None:

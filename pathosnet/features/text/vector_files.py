@@ -45,7 +45,7 @@ def read_vectors(path: Path, max_words: int, store: FeatureStore | None = None) 
     if store is None or state.st_size < KEPT_BYTES:
         return _parse(path, max_words)
     contents = f"{fingerprint(path)} {state.st_mtime_ns}"
-    shelf = store.shelf(Recipe("word-vectors", "table", {"file": path.name, "max_words": max_words}, contents))
+    shelf = store.shelf(Recipe("word-vectors", "table", {"file": path.name, "max_words": max_words}, weights=contents))
     kept = shelf.find(["words", "vectors"])
     if len(kept) == 2:
         return bytes(kept["words"].numpy()).decode().split("\n"), kept["vectors"]
@@ -84,7 +84,7 @@ def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
                 dim = int(fields[1])  # the count is not needed, and wrong in some files
             elif line:
                 dim = dim or line.count(" ")
-                yield _parse_line(path, number, line, dim)
+                yield _parse_line(path, number, line, dim=dim)
                 count += 1
             if count == max_words:
                 return
