@@ -64,7 +64,9 @@ def main() -> None:
         line = f"{name}: {1000 * seconds / options.clips:.0f} ms a clip"
         if layers is not None:
             vectors = [round(50 * s) for s in lengths]
-            done = sum(operations(v, shape.dim, shape.hidden_dim, layers, shape.num_bands) for v in vectors)
+            done = sum(
+                operations(v, shape.dim, shape.hidden_dim, layers=layers, bands=shape.num_bands) for v in vectors
+            )
             line += f", {100 * done / seconds / rate:.0f} % of the rate of a matrix product"
         print(line, flush=True)
 

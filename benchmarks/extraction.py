@@ -95,7 +95,7 @@ def row(*cells: str) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def compare(what: str, against: str, times: Times, seconds: float, target: str, theirs: str, ours: str) -> None:
+def compare(what: str, against: str, times: Times, *, seconds: float, target: str, theirs: str, ours: str) -> None:
     """Prints the row of a ratio."""
     each, cpu = ratios(times, theirs, ours)
     speeds = [f"{seconds / median(w for w, _ in times[name]):.1f}" for name in (ours, theirs)]
@@ -128,8 +128,10 @@ def vggish(runs: int, rate: int = RATE, channels: int = 1, target: str = "2.5×"
             ours=lambda: ours("32"),
             bf16=lambda: ours("bf16"),
         )
-    compare(f"VGGish, {kind}", "torchvggish", times, sum(seconds), target, "theirs", "ours")
-    compare(f"VGGish, {kind}, bf16", "torchvggish", times, sum(seconds), "–", "theirs", "bf16")
+    compare(f"VGGish, {kind}", "torchvggish", times, seconds=sum(seconds), target=target, theirs="theirs", ours="ours")
+    compare(
+        f"VGGish, {kind}, bf16", "torchvggish", times, seconds=sum(seconds), target="–", theirs="theirs", ours="bf16"
+    )
 
 
 def vggish_44k(runs: int) -> None:
@@ -163,8 +165,24 @@ def clip(runs: int) -> None:
     )
     kept = len(remove_silence(waveform)) / len(waveform)
     what = f"VGGish + GhostVLAD of a 7 s clip ({kept:.0%} of it not silent)"
-    compare(what, "window by window, eager", times, seconds, "3×; 15 s/s at 200 GFLOP/s", "theirs", "ours")
-    compare(f"{what}, bf16", "window by window, eager", times, seconds, "40 s/s at 200 GFLOP/s", "theirs", "bf16")
+    compare(
+        what,
+        "window by window, eager",
+        times,
+        seconds=seconds,
+        target="3×; 15 s/s at 200 GFLOP/s",
+        theirs="theirs",
+        ours="ours",
+    )
+    compare(
+        f"{what}, bf16",
+        "window by window, eager",
+        times,
+        seconds=seconds,
+        target="40 s/s at 200 GFLOP/s",
+        theirs="theirs",
+        ours="bf16",
+    )
 
 
 def whole(runs: int) -> None:
@@ -181,8 +199,8 @@ def whole(runs: int) -> None:
         runs, theirs=lambda: run(model), ours=lambda: run(fused(model)), bf16=lambda: run(fused(model, torch.bfloat16))
     )
     what = "Thin ResNet-34, whole clips of 2.5 s"
-    compare(what, "plain eager port", times, 10.0, "2×", "theirs", "ours")
-    compare(f"{what}, bf16", "plain eager port", times, 10.0, "–", "theirs", "bf16")
+    compare(what, "plain eager port", times, seconds=10.0, target="2×", theirs="theirs", ours="ours")
+    compare(f"{what}, bf16", "plain eager port", times, seconds=10.0, target="–", theirs="theirs", ours="bf16")
 
 
 def networks(runs: int) -> None:
@@ -295,7 +313,7 @@ def measure_memory(names: str, minutes: float) -> None:
     rate, channels = (44_100, 2) if "44.1" in names else (RATE, 1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.wav"
-        with soundfile.SoundFile(path, "w", rate, channels, "PCM_16") as file:
+        with soundfile.SoundFile(path, "w", rate, channels=channels, subtype="PCM_16") as file:
             for i in range(round(minutes)):
                 file.write(speechlike(60.0, rate, channels, i))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -318,8 +336,15 @@ def workers(runs: int) -> None:
             sides = {f"w{num}": (lambda n=num, e=extractor, m=name: run(m, e, n)) for num in (0, 1, 2)}
             times = take_turns(runs, **sides)
             for num in (1, 2):
-                compare(f"{name}, 48 kHz stereo files, {num} worker(s)", "no workers", times, sum(seconds), "–",
-                        "w0", f"w{num}")  # fmt: skip
+                compare(
+                    f"{name}, 48 kHz stereo files, {num} worker(s)",
+                    "no workers",
+                    times,
+                    seconds=sum(seconds),
+                    target="–",
+                    theirs="w0",
+                    ours=f"w{num}",
+                )
 
 
 MEASUREMENTS = {

@@ -51,7 +51,7 @@ VALENCE: Mapping[str, str] = MappingProxyType(
 
 
 def normalize_label(
-    value: str, labels: Iterable[str], mapping: Mapping[str, str] | None = None, where: str = "label"
+    value: str, labels: Iterable[str], mapping: Mapping[str, str] | None = None, *, where: str = "label"
 ) -> str:
     """Finds the label that a corpus means by ``value``.
 

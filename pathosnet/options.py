@@ -159,7 +159,7 @@ PLAIN = (str, numbers.Real, os.PathLike)
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "names with values"}
 
 
-def read_value(name: str, kind: Any, value: Any, spelled: bool = False) -> Any:
+def read_value(name: str, kind: Any, value: Any, *, spelled: bool = False) -> Any:
     """Returns a value in an option's type.
 
     Args:

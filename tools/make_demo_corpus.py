@@ -320,7 +320,16 @@ def plan_clips() -> list[Clip]:
                 shared, own = _pick_sentences(index, split, emotion)
                 texts = [spec.sentences[emotion][i] for i in own] + [everyday[i] for i in shared]
                 for take, text in enumerate(texts, start=1):
-                    clips.append(Clip(f"audio/{speaker}-{emotion}-{take}.ogg", text, emotion, speaker, language, split))
+                    clips.append(
+                        Clip(
+                            f"audio/{speaker}-{emotion}-{take}.ogg",
+                            text,
+                            emotion,
+                            speaker=speaker,
+                            language=language,
+                            split=split,
+                        )
+                    )
     return clips
 
 
@@ -418,7 +427,9 @@ def main() -> None:
             prosody = draw_prosody(clip.emotion, random)
             variant = clip.speaker.removeprefix(f"{clip.language}-")
             voice = f"{LANGUAGES[clip.language].voice}+{variant}"
-            samples = shape(speak(clip.text, voice, prosody, espeak, Path(scratch) / f"{number}.wav"), prosody, random)
+            samples = shape(
+                speak(clip.text, voice, prosody, espeak=espeak, path=Path(scratch) / f"{number}.wav"), prosody, random
+            )
             soundfile.write(out / clip.audio, samples, SAMPLE_RATE, compression_level=COMPRESSION_LEVEL)
             num_samples += len(samples)
     with (out / "manifest.csv").open("w", encoding="utf-8", newline="") as file:

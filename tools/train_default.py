@@ -73,7 +73,7 @@ def features_of(corpus: Corpus, extractor: SpeechEncoderExtractor, store: Featur
 def features_of_copies(corpus: Corpus, extractor: SpeechEncoderExtractor, store: FeatureStore, seed: int) -> Tensor:
     """Returns the features of a copy of each recording, through a channel that recording and seed decide."""
     config = {**extractor.recipe(), "channels": CHANNELS, "seed": seed}
-    recipe = FeatureRecipe(extractor.name, "copies", config, hash_weights(extractor), extractor.version)
+    recipe = FeatureRecipe(extractor.name, "copies", config, weights=hash_weights(extractor), format=extractor.version)
     shelf = store.shelf(recipe)
     keys = [hash_file(utterance.audio) for utterance in corpus.utterances]
     missing = [i for i, key in enumerate(keys) if key not in shelf.find(keys)]
@@ -107,7 +107,7 @@ def make_table(
         print(f"{len(corpus) - len(kept)} recordings are too short and left out")
     truth = corpus.truth(kept)
     speakers = tuple(f"{corpus.utterances[i].corpus}/{corpus.utterances[i].speaker}" for i in kept)
-    return Table(features[:, kept], soft_targets(corpus.vote_shares(kept), truth), truth, has_total=speakers)
+    return Table(features[:, kept], soft_targets(corpus.vote_shares(kept), truth), truth, speakers=speakers)
 
 
 def make_model(

@@ -67,7 +67,7 @@ def read_corpus(manifest: Path, work: Path) -> Data:
     counts = votes.sum(dim=1, keepdim=True)
     labels = torch.where(counts > 0, 0.5 * votes / counts.clamp_min(1) + 0.5 * intended, intended)
     speakers = np.unique([row["speaker"] for row in rows], return_inverse=True)[1]
-    return Data(spectrograms, labels, emotions, speakers, paths)
+    return Data(spectrograms, labels, emotions, speakers=speakers, paths=paths)
 
 
 def teach(data: Data, teacher: str, work: Path) -> Tensor:
@@ -238,8 +238,8 @@ def of_the_paper(data: Data) -> Data:
         [data.spectrograms[i] for i in chosen],
         labels / labels.sum(dim=1, keepdim=True),
         data.emotions[chosen],
-        data.speakers[chosen],
-        [data.paths[i] for i in chosen],
+        speakers=data.speakers[chosen],
+        paths=[data.paths[i] for i in chosen],
     )
 
 

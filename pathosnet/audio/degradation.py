@@ -16,7 +16,7 @@ MU = 255  # mu-law of 8 bits
 
 
 def corrupt_words(
-    words: Sequence[str], rate: float, vocabulary: Sequence[str], generator: np.random.Generator
+    words: Sequence[str], rate: float, vocabulary: Sequence[str], *, generator: np.random.Generator
 ) -> list[str]:
     """Makes a speech recognizer's errors.
 
@@ -36,7 +36,7 @@ def corrupt_words(
     Raises:
         ValueError: a rate outside [0, 1].
 
-    >>> corrupt_words(["go", "away", "now"], 0.0, ["door"], np.random.default_rng(0))
+    >>> corrupt_words(["go", "away", "now"], 0.0, ["door"], generator=np.random.default_rng(0))
     ['go', 'away', 'now']
     """
     if not 0 <= rate <= 1:

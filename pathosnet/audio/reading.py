@@ -90,7 +90,7 @@ def load_audio(path: str | os.PathLike[str], sample_rate: int = SAMPLE_RATE) -> 
     return read_recording(to_path(path), sample_rate=sample_rate).waveform
 
 
-def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, name: str = "audio") -> Tensor:
+def to_mono(samples: Any, rate: int, sample_rate: int = SAMPLE_RATE, *, name: str = "audio") -> Tensor:
     """Makes samples of any kind a mono waveform.
 
     Args:

@@ -96,7 +96,7 @@ class WhisperEncoder(nn.Module):
         vectors: Tensor = functional.gelu(self.conv2(x))[0].T  # (dim, vectors) -> (vectors, dim)
         return vectors + self.embed_positions.weight[: vectors.shape[0]]
 
-    def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], start: int = 0) -> Tensor:
+    def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
         """Goes on from the hidden states of one layer.
 
         Args:

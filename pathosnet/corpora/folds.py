@@ -22,6 +22,7 @@ def split_corpus(
     corpus: Corpus,
     strategy: str = "auto",
     num_folds: int = 5,
+    *,
     fold: int = 0,
     validation_fraction: float = 0.2,
     seed: int = 0,
@@ -91,7 +92,7 @@ def split_corpus(
 
 
 def make_folds(
-    corpus: Corpus, strategy: str = "random", num_folds: int = 5, validation_fraction: float = 0.2, seed: int = 0
+    corpus: Corpus, strategy: str = "random", num_folds: int = 5, *, validation_fraction: float = 0.2, seed: int = 0
 ) -> list[Split]:
     """Makes all folds; see ``split_corpus``.
 

@@ -147,6 +147,7 @@ def import_corpus(
     importer: CorpusImporter,
     folder: str | Path,
     out: str | Path,
+    *,
     options: ImportOptions | None = None,
     name: str = "",
     overwrite: bool = False,
@@ -210,7 +211,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def named_files(
-    folder: Path, pattern: re.Pattern[str], example: str, notes: Notes, parts: int | Sequence[int] = 1
+    folder: Path, pattern: re.Pattern[str], example: str, *, notes: Notes, parts: int | Sequence[int] = 1
 ) -> Iterator[tuple[Path, re.Match[str]]]:
     """Yields the recordings of a corpus whose names say everything.
 

@@ -123,6 +123,7 @@ def read_manifest(
     paths: str | Path | Sequence[str | Path],
     labels: Sequence[str],
     label_map: Mapping[str, str] | None = None,
+    *,
     drop_labels: Sequence[str] = (),
     needs_audio: bool = True,
     dimensional: bool = False,

@@ -63,7 +63,7 @@ class _Tested:
         chosen = np.asarray(positions, dtype=int)
         rows = tuple(self.rows[i] for i in chosen)
         votes = None if self.votes is None else self.votes[chosen]
-        return type(self)(self.labels, rows, self.truth[chosen], self.outputs[chosen], votes)
+        return type(self)(self.labels, rows, self.truth[chosen], outputs=self.outputs[chosen], votes=votes)
 
     def groups(self: Table, *columns: str) -> dict[tuple[str, ...], Table]:
         """Divides by the values of columns, in the order in which they first occur."""
@@ -90,7 +90,7 @@ class _Tested:
         utterances = [corpus.utterances[i] for i in positions]
         rows = tuple({"seed": str(seed), "fold": str(fold), **_about(utterance)} for utterance in utterances)
         votes = corpus.vote_shares(positions) if any(utterance.votes for utterance in utterances) else None
-        return cls(corpus.labels, rows, corpus.truth(positions), np.asarray(outputs, dtype=float), votes)
+        return cls(corpus.labels, rows, corpus.truth(positions), outputs=np.asarray(outputs, dtype=float), votes=votes)
 
     @classmethod
     def join(cls: type[Table], several: Iterable[Table]) -> Table:
@@ -100,7 +100,9 @@ class _Tested:
         truth = np.concatenate([table.truth for table in several])
         voted = any(table.votes is not None for table in several)
         votes = np.concatenate([table._votes_or_truth() for table in several]) if voted else None
-        return cls(several[0].labels, rows, truth, np.concatenate([table.outputs for table in several]), votes)
+        return cls(
+            several[0].labels, rows, truth, outputs=np.concatenate([table.outputs for table in several]), votes=votes
+        )
 
     def _votes_or_truth(self) -> np.ndarray:
         """Returns the raters' shares; where nobody voted, 1 for the true label."""
@@ -142,7 +144,9 @@ class _Tested:
             rows.append({name: row[name] for name in ROW})
             truth.append(of_row[0])
             outputs.append(of_row[1])
-        return cls(labels, tuple(rows), np.array(truth), np.array(outputs), np.array(votes) if voted else None)
+        return cls(
+            labels, tuple(rows), np.array(truth), outputs=np.array(outputs), votes=np.array(votes) if voted else None
+        )
 
     @classmethod
     def read_all(cls: type[Table], paths: Iterable[str | Path]) -> Table:

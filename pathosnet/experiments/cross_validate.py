@@ -71,6 +71,7 @@ def cross_validate(
     corpora: Sequence[str | Path],
     out: str | Path,
     config: TrainConfig | None = None,
+    *,
     seeds: Sequence[int] | None = None,
     keep_models: bool = False,
     overwrite: bool = False,
@@ -137,8 +138,8 @@ def _train_folds(
                     folder,
                     prepared,
                     splits[k],
-                    replace(config, seed=seed, fold=k, num_folds=max(config.num_folds, len(splits))),
-                    keep_models,
+                    config=replace(config, seed=seed, fold=k, num_folds=max(config.num_folds, len(splits))),
+                    keep_models=keep_models,
                 )
             if is_main_process():
                 print(f"seed {seed}, fold {k} (of 0 to {len(splits) - 1}): {said}", file=sys.stderr)
@@ -260,6 +261,7 @@ def open_run(
     out: Path,
     corpus: Corpus,
     splits: Sequence[Split],
+    *,
     config: TrainConfig,
     seeds: Sequence[int],
     overwrite: bool,
@@ -301,6 +303,7 @@ def summarize(
     out: Path,
     corpus: Corpus,
     splits: Sequence[Split],
+    *,
     config: TrainConfig,
     seeds: Sequence[int],
     command: str | None,

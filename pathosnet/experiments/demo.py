@@ -50,8 +50,7 @@ def run_demo(out: Path, overwrite: bool = False) -> None:
         "  pathosnet train corpus.csv --out runs/mine\n"
         "  pathosnet predict runs/mine recording.wav --text 'what is said'\n\n"
         "or in Python:\n\n"
-        "  from pathosnet import PathosNet\n"
-        "  from pathosnet.experiments.train import train\n\n"
+        "  from pathosnet import PathosNet, train\n\n"
         '  train("corpus.csv", out="runs/mine")\n'
         '  model = PathosNet.from_pretrained("runs/mine")\n'
         '  print(model.predict("recording.wav", text="what is said"))'

@@ -28,13 +28,13 @@ def evaluate(
     run: str | Path,
     corpus_path: str | Path,
     part: str = "auto",
+    *,
     label: Sequence[str] = (),
     drop_labels: Sequence[str] = (),
     use_audio: bool = True,
     use_text: bool = True,
     progress: bool = True,
     plot: str | Path | None = None,
-    *,
     normalize: Literal["none", "speaker", "corpus"] | None = None,
     workers: int | None = None,
     feature_store: str = AUTO,
@@ -140,7 +140,7 @@ def compute_outputs(model: PathosNet, table: FeatureTable, positions: Sequence[i
     return torch.cat([model.target.decode(row, temperature) for row, temperature in rows])
 
 
-def compute_logits(model: PathosNet, table: FeatureTable, positions: Sequence[int], batch_size: int = 32) -> Tensor:
+def compute_logits(model: PathosNet, table: FeatureTable, positions: Sequence[int], *, batch_size: int = 32) -> Tensor:
     """Returns logits or estimates, ``(utterances, labels)``; inputs that the table lacks count as missing.
 
     Where the table has ``groups``, each utterance is adapted to the profile of its group's recordings at the positions.

@@ -81,6 +81,7 @@ def prepare_with(
     corpus: Corpus,
     extractors: dict[str, AcousticExtractor],
     text: TextEmbedder | None,
+    *,
     config: TrainConfig,
     trained_on: Sequence[int] | None = None,
 ) -> PreparedCorpus:
@@ -146,7 +147,7 @@ def profile_groups(corpus: Corpus, normalize: str) -> tuple[str, ...]:
 
 
 def hidden_versions(
-    corpus: Corpus, extractor: AcousticExtractor, config: TrainConfig, trained_on: Sequence[int]
+    corpus: Corpus, extractor: AcousticExtractor, config: TrainConfig, *, trained_on: Sequence[int]
 ) -> list[list[Tensor]]:
     """Computes what an extractor's unlocked layer reads, for the recordings and for their changed copies."""
     store, device = open_store(config), extraction_device(config)
@@ -292,6 +293,7 @@ def extract_copies(
     corpus: Corpus,
     extractors: Mapping[str, AcousticExtractor],
     config: TrainConfig,
+    *,
     positions: Sequence[int],
     originals: Mapping[str, Sequence[Tensor]],
     part: Part = "features",

@@ -83,7 +83,7 @@ class FoldRun:
     """A linear model on the same features and parts; None of dimensions, or without a test part."""
 
     def finished(
-        self, folder: Path, split: Split, metrics: Metrics | DimensionMetrics | None, leak: dict[str, int]
+        self, folder: Path, split: Split, metrics: Metrics | DimensionMetrics | None, *, leak: dict[str, int]
     ) -> Run:
         """Makes the run that it led to."""
         stages = tuple(self.stages)
@@ -164,11 +164,11 @@ def write_run(
     folder: Path,
     corpus: Corpus,
     split: Split,
+    *,
     config: TrainConfig,
     run: FoldRun,
     seconds: float,
     origin: Mapping[str, Any] | None = None,
-    *,
     earlier: Sequence[Path] = (),
 ) -> Metrics | DimensionMetrics | None:
     """Writes all that is known about a run into an existing folder, and returns the metrics of the test part.
@@ -215,10 +215,10 @@ def describe_run(
     corpus: Corpus,
     split: Split,
     config: TrainConfig,
+    *,
     stages: Sequence[StageResult],
     seconds: float,
     origin: Mapping[str, Any] | None = None,
-    *,
     calibration: Calibration | None = None,
     probe: Probe | None = None,
     layer_weights: Mapping[str, Sequence[float]] | None = None,
@@ -258,7 +258,7 @@ def _without_folders(value: Any) -> Any:
 
 
 def facts_of_training(
-    corpus: Corpus, split: Split, config: TrainConfig, leak: Mapping[str, int], metrics: Mapping[str, Any] | None
+    corpus: Corpus, split: Split, config: TrainConfig, *, leak: Mapping[str, int], metrics: Mapping[str, Any] | None
 ) -> Facts:
     """Collects what a training run knows about the model that it made; no paths, which are nobody else's business."""
     names = list(dict.fromkeys(utterance.corpus for utterance in corpus.utterances))
@@ -294,7 +294,9 @@ def facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
     )
 
 
-def to_table(corpus: Corpus, positions: Sequence[int], outputs: Tensor, config: TrainConfig) -> Predictions | Estimates:
+def to_table(
+    corpus: Corpus, positions: Sequence[int], outputs: Tensor, *, config: TrainConfig
+) -> Predictions | Estimates:
     """Makes a table of a model's outputs for utterances; see ``Predictions.of``."""
     kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
     return kind.of(corpus, positions, outputs.numpy(), seed=config.seed, fold=config.fold)

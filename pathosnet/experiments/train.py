@@ -32,9 +32,9 @@ def train(
     corpus_path: str | Path | Sequence[str | Path],
     out: str | Path,
     config: TrainConfig | None = None,
+    *,
     overwrite: bool = False,
     logger: Logger | None = None,
-    *,
     resume: bool = False,
 ) -> Run:
     """Trains on labelled corpora, tests on the part that was held out, and saves everything in one folder.
@@ -78,11 +78,11 @@ def train_fold(
     prepared: PreparedCorpus,
     split: Split,
     config: TrainConfig,
+    *,
     logs: Path,
     logger: Logger | None = None,
     checkpoints: Path | None = None,
     callbacks: list[Callback] | None = None,
-    *,
     stoppable: bool = False,
 ) -> FoldRun:
     """Trains through the paper's stages on one split, and predicts its test part.
@@ -133,9 +133,9 @@ def predict_test_part(
     model: PathosNet,
     table: FeatureTable,
     split: Split,
+    *,
     config: TrainConfig,
     stages: list[StageResult],
-    *,
     validated: Tensor | None = None,
 ) -> FoldRun:
     """Calibrates a model on the validation part, predicts the test part, and fits a linear probe on the same features.

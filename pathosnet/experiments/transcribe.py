@@ -66,6 +66,7 @@ def transcribe(
     manifest: str | Path,
     out: str | Path,
     recognizer: str | TranscribeFunction,
+    *,
     all_rows: bool = False,
     overwrite: bool = False,
     timeout_seconds: float = 600.0,
@@ -106,7 +107,14 @@ def transcribe(
         found, failures = _recognise(
             manifest, wanted, out, recognizer=recognizer, timeout_seconds=timeout_seconds, progress=progress
         )
-        _write(aside, table, manifest.parent, out.parent, {n: found.get(n, "") for n, _ in wanted}, references)
+        _write(
+            aside,
+            table,
+            manifest.parent,
+            target=out.parent,
+            texts={n: found.get(n, "") for n, _ in wanted},
+            references=references,
+        )
     if not failures:
         _partial_path(out).unlink(missing_ok=True)
     compared = [(row.get("language", ""), references[n], found[n]) for n, row in wanted if n in found]

@@ -111,6 +111,7 @@ def tune(
     corpora: Sequence[str | Path],
     out: str | Path,
     config: TrainConfig | None = None,
+    *,
     search: Sequence[str] = DEFAULT_SEARCH,
     trials: int = 20,
     storage: str | None = None,

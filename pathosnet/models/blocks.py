@@ -106,7 +106,7 @@ class Packed(NamedTuple):
 
 
 def pack(
-    frames: Tensor, mask: Tensor, num_pools: int, change: Callable[[Tensor], Tensor] = lambda frames: frames
+    frames: Tensor, mask: Tensor, num_pools: int, *, change: Callable[[Tensor], Tensor] = lambda frames: frames
 ) -> Packed:
     """Packs a padded batch.
 

@@ -52,7 +52,7 @@ class Cutting:
 
 
 def cut_at_pauses(
-    sounds: Sequence[Interval], levels: Sequence[float], level_seconds: float, cutting: Cutting
+    sounds: Sequence[Interval], levels: Sequence[float], level_seconds: float, *, cutting: Cutting
 ) -> list[Interval]:
     """Makes segments of the stretches where something is heard.
 

@@ -91,10 +91,10 @@ class Facts:
             _corpora_of(value["corpora"]),
             dict(value["split"]),
             {str(key): int(count) for key, count in dict(value["leak"]).items()},
-            dict(value["metrics"]),
-            tuple(map(str, value["vectors"])),
-            None if seed is None else int(seed),
-            _corpora_of(value.get("earlier", ())),
+            metrics=dict(value["metrics"]),
+            vectors=tuple(map(str, value["vectors"])),
+            seed=None if seed is None else int(seed),
+            earlier=_corpora_of(value.get("earlier", ())),
         )
 
 

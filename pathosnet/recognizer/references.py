@@ -36,7 +36,7 @@ def changed_tensors(name: str, backbone: VGGish | ThinResNet34, folder: Path | N
 
 
 def referred_tensors(
-    name: str, backbone: VGGish | ThinResNet34, source: WeightsSource, folder: Path | None = None
+    name: str, backbone: VGGish | ThinResNet34, source: WeightsSource, *, folder: Path | None = None
 ) -> Mapping[str, Tensor]:
     """Reads the tensors of a backbone's file.
 

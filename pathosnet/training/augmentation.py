@@ -27,6 +27,7 @@ def mask_features(
     frames: Tensor,
     mask: Tensor,
     max_time_share: float = 0.2,
+    *,
     max_bands: int = 12,
     num_masks: int = 2,
     num_bands: int | None = None,

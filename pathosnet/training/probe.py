@@ -40,7 +40,7 @@ class Probe:
         return found + (advice if self.is_better else "")
 
 
-def measure_probe(table: FeatureTable, parts: Parts, test: Sequence[int], probabilities: np.ndarray) -> Probe:
+def measure_probe(table: FeatureTable, parts: Parts, test: Sequence[int], *, probabilities: np.ndarray) -> Probe:
     """Fits a linear probe, and measures it on the test part.
 
     Args:

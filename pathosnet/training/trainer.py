@@ -121,7 +121,7 @@ class StageTrainer:
         self.results: list[StageResult] = []
 
     def fit(
-        self, name: str, module: EmotionModule, table: FeatureTable, parts: Parts, *, epochs: int | None = None
+        self, name: str, module: EmotionModule, table: FeatureTable, *, parts: Parts, epochs: int | None = None
     ) -> StageResult:
         """Fits a module, leaves it with its best weights on the CPU, and says how it went.
 

@@ -31,7 +31,7 @@ MAX_EXPANSION = 50  # of an archive; word vectors expand threefold
 
 
 def get_known_file(
-    known: KnownFile, own_copy: str | Path | None = None, overwrite: bool = False, progress: bool = True
+    known: KnownFile, own_copy: str | Path | None = None, overwrite: bool = False, *, progress: bool = True
 ) -> Path:
     """Puts a file of the catalogue into the cache.
 
@@ -243,7 +243,7 @@ def _transfer(url: str, partial: Path, progress: bool) -> bool:
             length = response.headers.get("Content-Length")
             total = int(length) if length else None
             _remember_validator(validator_path, response.headers)
-        _write(response, partial, offset, total, url, progress)
+        _write(response, partial, offset, total=total, url=url, progress=progress)
     return total is None or _size(partial) == total
 
 

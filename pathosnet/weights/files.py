@@ -169,6 +169,7 @@ def fill_module(
     module: nn.Module,
     tensors: Mapping[str, Tensor],
     layers: Mapping[str, str],
+    *,
     path: str | Path,
     unused_layers: Collection[str] = (),
 ) -> None:

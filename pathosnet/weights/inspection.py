@@ -90,7 +90,7 @@ def load_backbone(path: str | Path, kind: Kind) -> VGGish | ThinResNet34:
     return load_vggish(path, "relu" if has_dense else "pool")
 
 
-def convert(source: str | Path, kind: Kind, target: str | Path, overwrite: bool = False) -> FileDescription:
+def convert(source: str | Path, kind: Kind, target: str | Path, *, overwrite: bool = False) -> FileDescription:
     """Writes a backbone's weights as safetensors, under this library's names.
 
     Args:

@@ -72,7 +72,7 @@ def test_reached_word_error_rate_is_measured(finished, corpus):
 
 
 def test_without_any_words_the_figures_are_those_without_text(finished, corpus, monkeypatch):
-    monkeypatch.setattr(degradation, "corrupt_words", lambda *arguments: [])
+    monkeypatch.setattr(degradation, "corrupt_words", lambda *arguments, **options: [])
     point = measured(finished, corpus, wer=[1.0], seeds=[0], part="all").points[1]
     expected, _ = evaluate(finished.folder, corpus, "all", use_text=False, progress=False)
     assert point.reached == 1.0

@@ -89,7 +89,7 @@ def make_table(count=24, variants=2, dim=6):
     truth = np.arange(count) % 4
     features = torch.randn(variants, count, dim)
     return Table(
-        features, soft_targets(np.eye(4)[truth], truth), truth, has_total=tuple(f"s{i // 6}" for i in range(count))
+        features, soft_targets(np.eye(4)[truth], truth), truth, speakers=tuple(f"s{i // 6}" for i in range(count))
     )
 
 

@@ -251,7 +251,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
 
     def spy(self, name, module, table, parts, **options):
         before = copy_of(module)
-        result = fit(self, name, module, table, parts, **options)
+        result = fit(self, name, module, table, parts=parts, **options)
         seen[name] = changed(before, module)
         return result
 
@@ -520,7 +520,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EmotionModule]]:
 
     def spy(self, name, module, table, parts, **options):
         seen.append(module)
-        return fit(self, name, module, table, parts, **options)
+        return fit(self, name, module, table, parts=parts, **options)
 
     monkeypatch.setattr(stages.StageTrainer, "fit", spy)
     return seen

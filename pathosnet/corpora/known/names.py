@@ -43,9 +43,15 @@ def importer_of_names(
         seen: whether somebody has tried the importer on the corpus itself.
     """
     read = partial(
-        _read, re.compile(pattern, re.I), example, {spelled.lower(): emotion for spelled, emotion in emotions.items()},
-        language, folders + 1, sentences or {}, left_out or {},
-    )  # fmt: skip
+        _read,
+        pattern=re.compile(pattern, re.I),
+        example=example,
+        emotions={spelled.lower(): emotion for spelled, emotion in emotions.items()},
+        language=language,
+        parts=folders + 1,
+        sentences=sentences or {},
+        left_out=left_out or {},
+    )
     return CorpusImporter(
         name,
         title,
@@ -59,6 +65,10 @@ def importer_of_names(
 
 
 def _read(
+    folder: Path,
+    options: ImportOptions,
+    notes: Notes,
+    *,
     pattern: re.Pattern[str],
     example: str,
     emotions: Mapping[str, str],
@@ -66,9 +76,6 @@ def _read(
     parts: int,
     sentences: Mapping[str, str],
     left_out: Mapping[str, str],
-    folder: Path,
-    options: ImportOptions,
-    notes: Notes,
 ) -> Iterator[ImportedUtterance]:
     for audio, match in named_files(folder, pattern, example, notes=notes, parts=parts):
         if audio.stem in left_out:

@@ -49,7 +49,7 @@ def mel_decibels(waveform: Tensor) -> Tensor:
     missing = max(0, MIN_SAMPLES - len(waveform))
     padded = torch.nn.functional.pad(waveform, (0, missing))
     window = torch.hann_window(WINDOW_SAMPLES, device="cpu").to(padded)
-    spectrum = torch.stft(padded, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, window, return_complex=True)
+    spectrum = torch.stft(padded, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, window=window, return_complex=True)
     return 10 * torch.log10(mel_bands().to(padded) @ spectrum.abs().square() + SMALLEST_POWER)
 
 

@@ -189,7 +189,7 @@ def load_from_hub(model: str, revision: str | None, layer: int = -1) -> Contextu
 
 
 def open_encoder(
-    folder: Path, layer: int, source: str, model: str | None = None, revision: str | None = None
+    folder: Path, layer: int, source: str, *, model: str | None = None, revision: str | None = None
 ) -> ContextualEmbedding:
     """Opens the encoder in a folder; see ContextualEmbedding for the arguments.
 

@@ -70,6 +70,7 @@ class WordVectors:
         path: str | Path,
         max_words: int = 50_000,
         oov: OutOfVocabulary = "prefix",
+        *,
         dim: int | None = None,
         store: FeatureStore | None = None,
     ) -> "WordVectors":
