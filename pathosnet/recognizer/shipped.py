@@ -1,6 +1,7 @@
 """Models that come with the package: ``base``, ``small``, and ``default``, which is whichever can answer here."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def split_model(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     named = bool(names) and names_model(names[0])
     model, rest = (names[0], names[1:]) if named else (DEFAULT, names)
     for name in rest:
-        if all((to_path(name) / file).is_file() for file in FILES[:2]):
+        if all(os.path.isfile(to_path(name) / file) for file in FILES[:2]):  # no error where that is locked
             raise InputError(f"{name}: is a model; expected it first, and only one")
     return model, tuple(rest)
 
