@@ -47,7 +47,7 @@ class LabelOptions(Options):
     drop_labels: Names = option(Names(), CLASSES_ONLY)
     """Spellings whose rows are left out."""
     labels_from: Literal["hard", "votes", "mixed"] = option("hard", CLASSES_ONLY)
-    """What the loss learns of an utterance: hard (its emotion), votes (the raters' shares, columns `votes_<emotion>`;
+    """Targets of the loss: hard (its emotion), votes (the raters' shares, columns `votes_<emotion>`;
     its emotion where it has none), or mixed (half and half). All figures but the loss are measured by the emotion."""
     targets: Names = option(Names(), COMMON)
     """Columns of numbers to estimate instead of emotions, such as valence,activation,dominance; the loss is then

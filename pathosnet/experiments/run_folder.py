@@ -35,7 +35,7 @@ from pathosnet.training.probe import Probe
 RUN_FILE = "run.json"
 SPLIT_FILE = "split.csv"
 EARLIER_SPLITS = "split-before-{}.csv"
-"""Of the models that a fine-tuned one began with, the latest first."""
+"""Split files of the models that a fine-tuned one began with, the latest first."""
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
 MACHINE_PATH = re.compile(r"(?<![^=:])(?:/(?!/)|~|[A-Za-z]:[\\\\/])[^=]+")

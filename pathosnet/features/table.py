@@ -38,7 +38,7 @@ class FeatureTable:
 
     @property
     def learned(self) -> Tensor:
-        """What the loss compares outputs with: the shares of classes if there are some, else the targets."""
+        """Targets of the loss: the shares of classes if there are some, else the targets."""
         return self.targets if self.shares is None else self.shares
 
     @property

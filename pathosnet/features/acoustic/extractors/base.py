@@ -81,7 +81,7 @@ class AcousticExtractor(nn.Module, ABC):
 
     @property
     def origin(self) -> str:
-        """What a model's card says about where the feature comes from, such as a file of weights; perhaps nothing."""
+        """Source of the feature for a model's card, such as a file of weights; perhaps empty."""
         source = getattr(self.backbone, "source", None)
         return str(getattr(source, "file", ""))
 
