@@ -16,8 +16,12 @@ from pathosnet.evaluation.calibration import softmax
 from pathosnet.features.profile import SHRINKAGE, ProfileCalibration, group_members
 
 ALL = -1
-PROFILE_SIZES = (0, 1, 3, 5, 10, 20, ALL)
+TRAINED_SIZES = (1, 3, 10, ALL)
 """Recordings in the profiles of training, each size as likely as another; ALL stands for all of the speaker's."""
+ALONE = 0.5
+"""Share of the recordings of training that have no profile."""
+CALIBRATED_SIZES = (0, 1, 3, 5, 10, 20, ALL)
+"""Recordings in the profiles that the temperatures are fitted on."""
 SMALLEST_DEVIATION = 1e-5
 DRAWS = 2  # of the profiles that a temperature is fitted on
 
@@ -44,12 +48,12 @@ class Recipe:
     """Settings of the training; the defaults are those of the model that is shipped."""
 
     width: int = 128
-    input_dropout: float = 0.6
-    dropout: float = 0.5
+    input_dropout: float = 0.3
+    dropout: float = 0.7
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     batch_size: int = 256
-    epochs: int = 20
+    epochs: int = 32
 
 
 def soft_targets(votes: np.ndarray, truth: np.ndarray, share: float = 0.5) -> Tensor:
@@ -139,11 +143,12 @@ def fit_network(features: Tensor, table: Table, recipe: Recipe, seed: int) -> nn
         for step in range(steps):
             rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             variant = torch.randint(variants, (len(rows),), generator=generator)
-            sizes = torch.randint(len(PROFILE_SIZES), (len(rows),), generator=generator)
+            sizes = torch.randint(len(TRAINED_SIZES), (len(rows),), generator=generator)
+            sizes[torch.rand(len(rows), generator=generator) < ALONE] = len(TRAINED_SIZES)  # no profile
             x = features[variant, rows]
-            for number, size in enumerate(PROFILE_SIZES):
+            for number, size in enumerate(TRAINED_SIZES):
                 chosen = (sizes == number).nonzero().flatten()
-                if size != 0 and len(chosen):
+                if len(chosen):
                     x[chosen] -= profiles.draw(rows[chosen], variant[chosen], size, generator)
             losses = nn.functional.cross_entropy(network(x), table.targets[rows], reduction="none")
             optimizer.zero_grad()
@@ -185,7 +190,7 @@ def merge(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def logits_with_profiles(state: dict[str, Tensor], table: Table, size: int, seed: int = 0) -> np.ndarray:
-    """Returns logits ``(recordings, labels)`` with profiles of other recordings of the speaker; see PROFILE_SIZES."""
+    """Returns logits ``(recordings, labels)`` with profiles of ``size`` other recordings of the speaker."""
     x = (table.features[0] - state["mean"]) / state["deviation"]
     generator = np.random.default_rng([seed, size + 1])
     offsets = torch.zeros_like(x)
@@ -208,7 +213,7 @@ def fit_temperatures(state: dict[str, Tensor], tables: Sequence[Table]) -> tuple
     from scipy.optimize import minimize
 
     found = []
-    for size in PROFILE_SIZES:
+    for size in CALIBRATED_SIZES:
         for table in tables:
             draws = [logits_with_profiles(state, table, size, seed) for seed in range(DRAWS)]
             count = len(table.truth) / len(set(table.speakers)) if size == ALL else size

@@ -4,8 +4,8 @@
     python tools/train_default.py cremad.csv --out base
 
 Needs the encoder Whisper-base, see ``pathosnet weights``. What takes time is kept, so that a run that was interrupted
-goes on: features in the feature store (every recording as it is, and a copy through another channel), and each network
-that is finished beside the model. The same seed gives the same model, up to rounding.
+goes on: features in the feature store (every recording as it is, and its copies through other channels), and each
+network that is finished beside the model. The same seed gives the same model, up to rounding.
 
 More manifests add corpora that you may train on. The package's model is made of CREMA-D alone, whose license (ODbL 1.0)
 lets a trained model be passed on with attribution.
@@ -70,7 +70,7 @@ def features_of(corpus: Corpus, extractor: SpeechEncoderExtractor, store: Featur
     return torch.stack([one.mean(dim=0) for one in found])
 
 
-def features_of_copies(corpus: Corpus, extractor: SpeechEncoderExtractor, store: FeatureStore, seed: int) -> Tensor:
+def features_of_copies(corpus: Corpus, extractor: SpeechEncoderExtractor, store: FeatureStore, *, seed: int) -> Tensor:
     """Returns the features of a copy of each recording, through a channel that recording and seed decide."""
     config = {**extractor.recipe(), "channels": CHANNELS, "seed": seed}
     recipe = FeatureRecipe(extractor.name, "copies", config, weights=hash_weights(extractor), format=extractor.version)
@@ -89,18 +89,22 @@ def features_of_copies(corpus: Corpus, extractor: SpeechEncoderExtractor, store:
         with shelf.writing() as add:
             for i, made in changed:
                 add(keys[rows[i]], made[extractor.name])
-        print(f"copies: {start + len(rows)} of {len(missing)} recordings", flush=True)
+        print(f"copies {seed + 1}: {start + len(rows)} of {len(missing)} recordings", flush=True)
     known = shelf.find(keys)
     return torch.stack([known[key].mean(dim=0) for key in keys])
 
 
-def make_table(
-    corpus: Corpus, extractor: SpeechEncoderExtractor, store: FeatureStore, copies: int | None = None
-) -> Table:
-    """Collects what training needs, without recordings that are too short; ``copies`` is the seed of the channels."""
+def make_table(corpus: Corpus, extractor: SpeechEncoderExtractor, store: FeatureStore, *, copies: int = 0) -> Table:
+    """Collects what training needs, without recordings that are too short.
+
+    Args:
+        corpus: recordings.
+        extractor: of the features.
+        store: where features are kept.
+        copies: of each recording, every one through another channel.
+    """
     variants = [features_of(corpus, extractor, store)]
-    if copies is not None:
-        variants.append(features_of_copies(corpus, extractor, store, copies))
+    variants += [features_of_copies(corpus, extractor, store, seed=seed) for seed in range(copies)]
     features = torch.stack(variants)
     kept = features.isfinite().all(dim=2).all(dim=0).nonzero().flatten().tolist()
     if len(kept) < len(corpus):
@@ -161,6 +165,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the model; an earlier one is replaced")
     parser.add_argument("--seeds", type=int, default=5, help="networks that are merged")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--copies", type=int, default=3, help="of each recording, every one through another channel")
     parser.add_argument("--encoder", default=ENCODER, help="speech encoder")
     parser.add_argument("--layers", default=LAYERS, help="its hidden states")
     parser.add_argument("--store", type=Path, help="feature store; the library's own if not given")
@@ -181,7 +186,7 @@ def train(options: argparse.Namespace) -> None:
         raise InputError("expected a feature store that can be written to; name one with --store FOLDER")
     corpus = read_corpus(options.manifests, options.drop_labels, options.limit)
     extractor = make_encoder_extractor(options.encoder, layers=options.layers, rate=0.0, level="peak")
-    table = make_table(corpus, extractor, store, copies=0)
+    table = make_table(corpus, extractor, store, copies=options.copies)
     recipe = Recipe(epochs=options.epochs)
     unfinished = options.out.with_name(f"{options.out.name}.networks") / _hash(recipe, extractor, table)
     state = fit_networks(table, recipe, options.seeds, unfinished)

@@ -37,7 +37,7 @@ def run(monkeypatch, corpus, out, *options):
     encoder = out.parent / "encoder"
     if not encoder.exists():
         whisper_folder(encoder)
-    fixed = ["--encoder", f"hf:{encoder}", "--layers", "1,2", "--seeds", "2", "--epochs", "2"]
+    fixed = ["--encoder", f"hf:{encoder}", "--layers", "1,2", "--seeds", "2", "--epochs", "2", "--copies", "2"]
     store = ["--store", str(out.parent / "store")]
     monkeypatch.setattr(sys, "argv", ["train_default.py", str(corpus), "--out", str(out), *fixed, *store, *options])
     train_default.main()
