@@ -1,15 +1,14 @@
 """Measures what a trained model is worth as a beginning, and prints Markdown tables.
 
-python benchmarks/fine_tuning.py DATA [--seeds 10] [--epochs 30]
+python benchmarks/fine_tuning.py emovo.csv [--model base] [--seeds 10]
 
-DATA holds the folders ravdess, nemo and emovo, each with a manifest.csv. A model of log-mel features is trained on the
-first two (English and Polish) and fine-tuned on 5, 10, 20 and 40 utterances a class of the third (Italian), a fifth of
-which validate. The same options train a model from nothing on the same utterances. Two of the six actors, another pair
-for every seed, are tested and not heard in training. The second table has differences to training from nothing, draw
-by draw.
+The model is fine-tuned on 5, 10, 20 and 40 utterances a class of a corpus that it was not trained on, a fifth of which
+validate. Presets train a model from nothing on the same utterances. Two of the corpus' speakers, another pair for every
+seed, are tested and not heard in training. The second table has differences to training from nothing, draw by draw.
 """
 
 import argparse
+import copy
 import random
 import tempfile
 from collections.abc import Callable
@@ -18,26 +17,35 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import yaml
 from torch import Tensor
 
+from pathosnet import PathosNet
 from pathosnet.corpora import Corpus, Split
+from pathosnet.corpora.manifest import with_labels
 from pathosnet.evaluation import measure
 from pathosnet.experiments.config import FINETUNE_DEFAULTS, TrainConfig
 from pathosnet.experiments.evaluate import compute_outputs
 from pathosnet.experiments.finetune import finetune_fold
-from pathosnet.experiments.prepare import prepare, read_corpus
-from pathosnet.experiments.train import train, train_fold
+from pathosnet.experiments.prepare import PreparedCorpus, prepare, prepare_with, read_corpus
+from pathosnet.experiments.presets import preset_path
+from pathosnet.experiments.train import train_fold
 
 SIZES = (5, 10, 20, 40)
 NUM_TESTED = 2
-OPTIONS = {"text": "none", "audio_width": 128, "class_weights": "balanced", "accelerator": "cpu", "logger": "none"}
+PRESETS = ("offline", "speech")
+PARTS = ("classifier", "branches")
+SHARED = {"text": (), "accelerator": "cpu", "logger": "none", "progress": False}
+
+Way = Callable[[Split, int], Tensor | None]
+"""Trains on a split with a seed: probabilities of its test part."""
 
 
 def choose(corpus: Corpus, per_class: int, seed: int) -> Split:
-    """Draws utterances of each class; the actors of the test part are others."""
+    """Draws utterances of each class; the speakers of the test part are others."""
     generator = random.Random(seed)
-    actors = sorted({utterance.speaker for utterance in corpus.utterances})
-    pairs = list(combinations(actors, NUM_TESTED))
+    speakers = sorted({utterance.speaker for utterance in corpus.utterances})
+    pairs = list(combinations(speakers, NUM_TESTED))
     tested = set(random.Random(0).sample(pairs, len(pairs))[seed])
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for label in corpus.labels:
@@ -46,62 +54,59 @@ def choose(corpus: Corpus, per_class: int, seed: int) -> Split:
         drawn = generator.sample([i for i in own if corpus.utterances[i].speaker not in tested], per_class)
         parts["validation"] += drawn[: per_class // 5]
         parts["train"] += drawn[per_class // 5 :]
-    return Split(*(tuple(sorted(parts[name])) for name in ("train", "validation", "test")), strategy="drawn")
+    training, validation, test = (tuple(sorted(parts[name])) for name in ("train", "validation", "test"))
+    return Split(training, validation, test, strategy="drawn")
+
+
+def from_nothing(corpus: Corpus, preset: str, logs: Path) -> Way:
+    """Trains as a preset says."""
+    config = TrainConfig(**{**yaml.safe_load(preset_path(preset).read_text(encoding="utf-8")), **SHARED})
+    prepared = prepare(corpus, config)
+    return lambda split, seed: train_fold(prepared, split, replace(config, seed=seed), logs=logs).outputs
+
+
+def fine_tuned(model: PathosNet, prepared: PreparedCorpus, config: TrainConfig, *, part: str, logs: Path) -> Way:
+    """Trains a model further."""
+
+    def train(split: Split, seed: int) -> Tensor | None:
+        own = replace(config, seed=seed)
+        return finetune_fold(model, prepared, split, config=own, train=part, logs=logs).outputs  # type: ignore[arg-type]
+
+    return train
 
 
 def main() -> None:
     """Trains, fine-tunes and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="Folder of the corpora.")
-    parser.add_argument("--seeds", type=int, default=10, help="Draws of utterances and actors, up to 15.")
-    parser.add_argument("--epochs", type=int, default=30, help="Of every training.")
+    parser.add_argument("corpus", type=Path, help="CSV file with speakers.")
+    parser.add_argument("--model", default="base", help="A model of the package, or a folder.")
+    parser.add_argument("--seeds", type=int, default=10, help="Draws of utterances and speakers, up to 15.")
     options = parser.parse_args()
-    config = TrainConfig(**OPTIONS, epochs=options.epochs, patience=options.epochs, progress=False)  # type: ignore[arg-type]
-    tuning = replace(config, learning_rate=FINETUNE_DEFAULTS["learning_rate"])
+    model = PathosNet.from_pretrained(options.model)
+    config = TrainConfig(**{**FINETUNE_DEFAULTS, **SHARED, "acoustic": ("logmel",)})
+    corpus = with_labels(read_corpus(options.corpus, config), model.labels)
+    prepared = prepare_with(corpus, copy.deepcopy(model.extractors), model.text, config=config)
     with tempfile.TemporaryDirectory() as folder:
-        begun = train(
-            [options.data / name / "manifest.csv" for name in ("ravdess", "nemo")], Path(folder) / "run", config
-        )
-        assert begun.metrics is not None
-        print(f"beginning: ravdess + nemo, {begun.metrics.summary()}\n", flush=True)
-        prepared = prepare(read_corpus(options.data / "emovo" / "manifest.csv", config), config)
-        logs = Path(folder) / "logs"
-        ways: dict[str, Callable[[Split, int], Tensor | None]] = {
-            "from nothing": lambda split, seed: (
-                train_fold(prepared, split, replace(config, seed=seed), logs=logs).outputs
-            ),
-            "from nothing, the rate of fine-tuning": lambda split, seed: (
-                train_fold(prepared, split, replace(tuning, seed=seed), logs=logs).outputs
-            ),
-            "the beginning, not tuned": lambda split, _: compute_outputs(begun.model, prepared.table, split.test),
-            **{
-                f"fine-tuned: {part}": lambda split, seed, part=part: (
-                    finetune_fold(  # type: ignore[misc]
-                        begun.model, prepared, split, config=replace(tuning, seed=seed), train=part, logs=logs
-                    ).outputs
-                )
-                for part in ("classifier", "branches")
-            },
-        }
-        draws = {size: [(seed, choose(prepared.corpus, size, seed)) for seed in range(options.seeds)] for size in SIZES}
-        found: dict[str, np.ndarray] = {}
+        logs = Path(folder)
+        nothing = {f"from nothing, preset {name}": from_nothing(corpus, name, logs) for name in PRESETS}
+        tuned = {f"fine-tuned: {part}": fine_tuned(model, prepared, config, part=part, logs=logs) for part in PARTS}
+        untouched: Way = lambda split, _: compute_outputs(model, prepared.table, split.test)  # noqa: E731
+        ways = {**nothing, f"{options.model}, not tuned": untouched, **tuned}
+        draws = {size: [(seed, choose(corpus, size, seed)) for seed in range(options.seeds)] for size in SIZES}
+        found = {}
         print_row("UAR, mean ± standard deviation", [f"{size} a class" for size in SIZES])
         print_row("---", ["---"] * len(SIZES))
         for name, way in ways.items():
-            found[name] = np.array(
-                [[uar(prepared.corpus, split, way(split, seed)) for seed, split in draws[size]] for size in SIZES]
-            )
-            spread = found[name].std(axis=1, ddof=1)
-            print_row(name, [f"{m:.3f} ± {sd:.3f}" for m, sd in zip(found[name].mean(axis=1), spread, strict=True)])
-        print()
-        print_row("difference in UAR, mean ± standard error", [f"{size} a class" for size in SIZES])
-        print_row("---", ["---"] * len(SIZES))
-        for name in list(ways)[2:]:
-            for reference in list(ways)[:2]:
-                gains = found[name] - found[reference]
-                errors = gains.std(axis=1, ddof=1) / np.sqrt(options.seeds)
-                cells = [f"{m:+.3f} ± {error:.3f}" for m, error in zip(gains.mean(axis=1), errors, strict=True)]
-                print_row(f"{name} − {reference}", cells)
+            found[name] = np.array([[uar(corpus, split, way(split, seed)) for seed, split in draws[n]] for n in SIZES])
+            print_row(name, figures(found[name], found[name].std(axis=1, ddof=1), "{:.3f}"))
+    print()
+    print_row("difference in UAR, mean ± standard error", [f"{size} a class" for size in SIZES])
+    print_row("---", ["---"] * len(SIZES))
+    for name in tuned:
+        for reference in nothing:
+            gains = found[name] - found[reference]
+            errors = gains.std(axis=1, ddof=1) / np.sqrt(options.seeds)
+            print_row(f"{name} − {reference}", figures(gains, errors, "{:+.3f}"))
 
 
 def uar(corpus: Corpus, split: Split, probabilities: Tensor | None) -> float:
@@ -109,6 +114,11 @@ def uar(corpus: Corpus, split: Split, probabilities: Tensor | None) -> float:
     assert probabilities is not None
     truth = [corpus.labels.index(corpus.utterances[i].emotion) for i in split.test]
     return measure(truth, probabilities.numpy(), corpus.labels).uar
+
+
+def figures(values: np.ndarray, spread: np.ndarray, form: str) -> list[str]:
+    """Writes the mean over draws of values ``(sizes, draws)`` and how far they spread ``(sizes,)``."""
+    return [f"{form.format(mean)} ± {one:.3f}" for mean, one in zip(values.mean(axis=1), spread, strict=True)]
 
 
 def print_row(name: str, cells: list[str]) -> None:
