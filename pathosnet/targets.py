@@ -32,6 +32,8 @@ class Target(ABC):
 
     kind: ClassVar[str]
     """``"classes"`` or ``"dimensions"``."""
+    verb: ClassVar[str]
+    """What a model does with the labels."""
     output: ClassVar[str]
     """Name of one row of outputs: ``"probabilities"`` or ``"estimates"``."""
     picture: ClassVar[str]
@@ -86,6 +88,11 @@ class Target(ABC):
             temperature: divides logits, one for all or one a row, ``(utterances, 1)``; estimates have none.
         """
 
+    @property
+    @abstractmethod
+    def answer_columns(self) -> tuple[str, ...]:
+        """Columns of a table of answers, where the truth is not known."""
+
     def config(self) -> dict[str, Any]:
         """Returns what ``target_from_config`` needs, as JSON values."""
         return {"labels": list(self.labels), "dimensional": self.kind == DimensionTarget.kind}
@@ -100,6 +107,7 @@ class ClassTarget(Target):
     """
 
     kind = "classes"
+    verb = "tells apart"
     output = "probabilities"
     picture = "confusion_matrix"
     metrics: ClassVar[Mapping[str, str]] = MappingProxyType({"accuracy": "max", "uar": "max"})
@@ -112,6 +120,11 @@ class ClassTarget(Target):
     def columns(self) -> tuple[str, ...]:
         """The true and the predicted label, then the probability of each."""
         return ("emotion", PREDICTED, *self.labels)
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The most probable label, then the probability of each."""
+        return ("label", *self.labels)
 
     def loss(
         self,
@@ -159,6 +172,7 @@ class DimensionTarget(Target):
     """
 
     kind = "dimensions"
+    verb = "estimates"
     output = "estimates"
     picture = "estimates"
     metrics: ClassVar[Mapping[str, str]] = MappingProxyType({"ccc": "max"})
@@ -167,6 +181,11 @@ class DimensionTarget(Target):
     def columns(self) -> tuple[str, ...]:
         """The true values, then the estimates."""
         return (*self.labels, *(f"{PREDICTED} {name}" for name in self.labels))
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The estimates."""
+        return self.labels
 
     def loss(
         self,
@@ -190,14 +209,15 @@ class DimensionTarget(Target):
         return outputs.float()
 
 
-def make_target(labels: Sequence[str], dimensional: bool = False) -> Target:
-    """Makes the target of a set of labels."""
-    return DimensionTarget(tuple(labels)) if dimensional else ClassTarget(tuple(labels))
+def to_target(labels: "Sequence[str] | Target") -> Target:
+    """Returns a target as it is; labels alone are classes."""
+    return labels if isinstance(labels, Target) else ClassTarget(tuple(labels))
 
 
 def target_from_config(config: Mapping[str, Any]) -> Target:
     """Makes the target that a ``config()`` describes; one without ``dimensional`` is of classes."""
-    return make_target(config["labels"], config.get("dimensional", False) is True)
+    kind = DimensionTarget if config.get("dimensional", False) is True else ClassTarget
+    return kind(tuple(config["labels"]))
 
 
 def concordance(estimates: "Tensor", targets: "Tensor") -> "Tensor":

@@ -11,6 +11,7 @@ from pathosnet.errors import InputError
 from pathosnet.options import Values
 from pathosnet.prediction.segmentation import Cutting
 from pathosnet.recognizer.shipped import split_model
+from pathosnet.targets import DimensionTarget
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
@@ -145,7 +146,7 @@ def _load(model: str, device: str) -> "PathosNet":
 
 def _load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
     loaded = _load(model, device)
-    if abstain is not None and loaded.dimensional:
+    if abstain is not None and isinstance(loaded.target, DimensionTarget):
         raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
     return loaded
 
@@ -212,11 +213,7 @@ def _columns(inputs: "list[PredictionInput]", model: "PathosNet") -> list[str]:
     """Returns the output's columns: those that the inputs have, then the predictions."""
     known = dict.fromkeys(name for one in inputs for name in one.columns)
     audio = ["audio"] if any(one.audio for one in inputs) else []
-    return [*audio, *known, *_answer_columns(model), "error"]
-
-
-def _answer_columns(model: "PathosNet") -> list[str]:
-    return [*([] if model.dimensional else ["label"]), *model.labels]
+    return [*audio, *known, *model.target.answer_columns, "error"]
 
 
 def _record(
@@ -228,8 +225,8 @@ def _record(
     is_csv = out is not None and out.suffix.lower() == ".csv"
     audio = relative_audio(one.audio, out.parent) if out and is_csv else one.audio and str(one.audio)
     if isinstance(answer, InputError):
-        found: dict[str, Any] = {"error": " ".join(str(answer).split())}
-        found |= {} if model.dimensional else {"label": None}
+        unknown = {name: None for name in model.target.answer_columns if name not in model.labels}
+        found: dict[str, Any] = {"error": " ".join(str(answer).split()), **unknown}
     else:
         found = answer.to_dict()
     return {"audio": audio, **found, **({"columns": dict(one.columns)} if one.columns else {})}
@@ -264,7 +261,7 @@ def _predict_timeline(
 
     segments = []
     with ExitStack() as stack:
-        columns = [*COLUMNS, *_answer_columns(model), "text"]
+        columns = [*COLUMNS, *model.target.answer_columns, "text"]
         add = stack.enter_context(table_written(table, columns, overwrite)) if table else None
         found = predict_timeline(
             model, audio, cutting, transcript=transcript, language=language, adapt=adapt, progress=True
@@ -288,7 +285,7 @@ def _report_timeline(model: "PathosNet", audio: str, segments: list[Any], plot: 
     if json:
         print_json({"audio": audio, **told})
         return
-    if model.dimensional:
+    if isinstance(model.target, DimensionTarget):
         shown = f"means: {_named(told['means'])}"
     else:
         shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"

@@ -67,7 +67,7 @@ def split_corpus(
         return split_corpus(corpus, strategy, num_folds, fold=fold, validation_fraction=validation_fraction, seed=seed)
     if strategy not in SPLITS:
         raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
-    if not corpus.dimensional and sum(count > 0 for count in corpus.counts().values()) < 2:
+    if (counts := corpus.counts()) and sum(count > 0 for count in counts.values()) < 2:
         only = corpus.utterances[0].emotion
         raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
     if strategy == "column":

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from pathosnet.corpora.tables import read_table
-from pathosnet.emotions import ALIASES, check_labels, normalize_label, spelling_key
+from pathosnet.emotions import ALIASES, normalize_label, spelling_key
 from pathosnet.errors import InputError
 from pathosnet.files import locate, to_path
+from pathosnet.targets import DimensionTarget, Target, to_target
 
 OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
@@ -81,19 +82,22 @@ class Corpus:
 
     paths: tuple[Path, ...]
     utterances: tuple[Utterance, ...]
-    labels: tuple[str, ...]
-    """Emotions that they are sorted into, or dimensions that are estimated."""
-    dimensional: bool = False
-    """Whether the labels are dimensions, such as valence, with a number for each utterance."""
+    target: Target
+    """Emotions that they are sorted into, or dimensions, such as valence, with a number for each utterance."""
     notes: tuple[str, ...] = ()
     """Notes for a person about recordings that are odd, were left out, or are listed twice."""
 
     def __len__(self) -> int:
         return len(self.utterances)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the emotions or dimensions, in order."""
+        return self.target.labels
+
     def counts(self) -> dict[str, int]:
         """Returns emotion → number of utterances, in the order of the labels; nothing for dimensions."""
-        if self.dimensional:
+        if isinstance(self.target, DimensionTarget):
             return {}
         counter = Counter(utterance.emotion for utterance in self.utterances)
         return {label: counter[label] for label in self.labels}
@@ -101,7 +105,7 @@ class Corpus:
     def truth(self, positions: Sequence[int]) -> np.ndarray:
         """Returns the label numbers of utterances, ``(positions,)``, or their values, ``(positions, dimensions)``."""
         chosen = [self.utterances[i] for i in positions]
-        if self.dimensional:
+        if isinstance(self.target, DimensionTarget):
             return np.array([utterance.values for utterance in chosen], dtype=float).reshape(-1, len(self.labels))
         return np.array([self.labels.index(utterance.emotion) for utterance in chosen], dtype=np.int64)
 
@@ -121,12 +125,11 @@ class Corpus:
 
 def read_manifest(
     paths: str | Path | Sequence[str | Path],
-    labels: Sequence[str],
+    labels: Sequence[str] | Target,
     label_map: Mapping[str, str] | None = None,
     *,
     drop_labels: Sequence[str] = (),
     needs_audio: bool = True,
-    dimensional: bool = False,
 ) -> Corpus:
     """Reads a corpus.
 
@@ -136,11 +139,11 @@ def read_manifest(
             ``fold``, and how many raters heard which emotion, ``votes_anger`` and so on. Other columns are left alone.
             Without a corpus, a row belongs to the one that is named like the file, or like its folder if the file is
             called manifest.csv; files of one name are told apart by their folders.
-        labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has.
+        labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has; of a DimensionTarget columns
+            of numbers, with which the column ``emotion`` is not read.
         label_map: the file's own spellings, ``{"ira": "anger"}``.
         drop_labels: spellings whose rows are left out.
         needs_audio: whether every row must name a file that is there.
-        dimensional: the labels are columns of numbers instead; the column ``emotion`` is then not read.
 
     Returns:
         The corpus, in the order of the files and rows.
@@ -153,7 +156,8 @@ def read_manifest(
         if sum(other.resolve() == path.resolve() for other in paths) > 1:
             raise InputError(f"{path}: expected each corpus once, got this one several times")
     dropped = {spelling_key(label) for label in drop_labels}
-    columns = [*(["audio"] if needs_audio else []), *(labels if dimensional else ["emotion"])]
+    dimensions = labels.labels if isinstance(labels, DimensionTarget) else ()
+    columns = [*(["audio"] if needs_audio else []), *(dimensions or ["emotion"])]
     tables = {}
     for path in paths:
         table = read_table(path, columns)
@@ -161,31 +165,30 @@ def read_manifest(
         if not kept:
             raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
         tables[path] = kept
-    if tuple(labels) == (LABELS_OF_CORPUS,) and not dimensional:
+    if not isinstance(labels, Target) and tuple(labels) == (LABELS_OF_CORPUS,):
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
-    if not dimensional:
-        check_labels(labels)
-    for name in labels if dimensional else ():
+    target = to_target(labels)
+    for name in dimensions:
         if name.lower() in RESERVED:
             raise InputError(f"targets: {name!r} is what tables call something else; rename the column")
     names = _corpus_names(paths)
     utterances = []
     for path, rows in tables.items():
-        votes = {} if dimensional else _vote_columns(path, rows[0][1], labels, label_map=label_map or {})
+        votes = {} if dimensions else _vote_columns(path, rows[0][1], target.labels, label_map=label_map or {})
         for number, row in rows:
             where = f"{path}, row {number}"
             about: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
             about["corpus"] = about["corpus"] or names[path]
-            if dimensional:
-                about["values"] = tuple(_to_number(row[name.lower()], name, where) for name in labels)
+            if dimensions:
+                about["values"] = tuple(_to_number(row[name.lower()], name, where) for name in dimensions)
             elif not row["emotion"]:
                 raise InputError(f"{where}: has no emotion; fill it in or remove the row")
             else:
-                about["emotion"] = normalize_label(row["emotion"], labels, label_map, where=where)
-                about["votes"] = _vote_shares(row, votes, len(labels), where=where)
+                about["emotion"] = normalize_label(row["emotion"], target.labels, label_map, where=where)
+                about["votes"] = _vote_shares(row, votes, len(target), where=where)
             audio = _find_audio(path, row.get("audio", ""), needs_audio, where=where)
             utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
-    return Corpus(paths, tuple(utterances), tuple(labels), dimensional=dimensional)
+    return Corpus(paths, tuple(utterances), target)
 
 
 def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:
@@ -204,7 +207,7 @@ def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:
         )
         for u in corpus.utterances
     )
-    return replace(corpus, labels=tuple(labels), utterances=tuple(utterances))
+    return replace(corpus, target=replace(corpus.target, labels=tuple(labels)), utterances=tuple(utterances))
 
 
 def _corpus_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -83,7 +83,7 @@ def read_folds(path: str | Path, corpus: Corpus) -> list[Split]:
     for i, utterance in enumerate(corpus.utterances):
         audio = "" if utterance.audio is None else utterance.audio.name
         number, row = known.get((utterance.corpus, str(utterance.row)), (0, {}))
-        emotion = row.get("emotion") if corpus.dimensional else utterance.emotion
+        emotion = utterance.emotion or row.get("emotion")  # with dimensions, nobody reads the emotion
         if (row.get("audio"), row.get("emotion")) != (audio, emotion):
             where = f"{path}, row {number}" if number else str(path)
             raise InputError(

@@ -41,7 +41,6 @@ from pathosnet.experiments.train import train_fold
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.registry import load_plugins, loaded_plugins
 from pathosnet.files import is_main_process, make_folder, read_json, to_path, write_json
-from pathosnet.targets import make_target
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
@@ -310,7 +309,7 @@ def summarize(
 ) -> CrossValidation:
     """Joins the results of the folds, and writes the evaluation."""
     folders = [fold_folder(out, seed, k) for seed in seeds for k in range(len(splits))]
-    kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
+    kind = tested_kind(corpus.target)
     predictions = kind.read_all(folder / PREDICTIONS_FILE for folder in folders)
     if not is_main_process():
         return CrossValidation(out, predictions, "", leak="")

@@ -76,14 +76,7 @@ def evaluate(
         raise InputError(f"{run}: nothing is left that this model reads; leave it its audio or its text")
     adaptation = _choose_normalization(run, model, normalize, use_audio=use_audio)
     spellings = parse_pairs(tuple(label), "--label")
-    corpus = read_manifest(
-        corpus_path,
-        model.labels,
-        spellings,
-        drop_labels=drop_labels,
-        needs_audio=use_audio,
-        dimensional=model.dimensional,
-    )
+    corpus = read_manifest(corpus_path, model.target, spellings, drop_labels=drop_labels, needs_audio=use_audio)
     corpus = identify(corpus, drop_useless=False) if use_audio else corpus
     say_notes(corpus)
     positions, what = choose_part(to_path(run), corpus, part)

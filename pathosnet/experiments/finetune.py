@@ -29,7 +29,6 @@ from pathosnet.experiments.train import predict_test_part, standardized
 from pathosnet.features.acoustic.extractors import AcousticExtractor
 from pathosnet.files import say_note, to_path
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import make_target
 from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule
 from pathosnet.training.stages import join_networks, tuned_features
 from pathosnet.training.state import seeded
@@ -80,7 +79,7 @@ def finetune(
     corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
     if not len(model.acoustic) and not any(utterance.text for utterance in corpus.utterances):
         raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
-    if set(corpus.labels) == set(model.labels) and corpus.dimensional == model.dimensional:
+    if set(corpus.labels) == set(model.labels) and corpus.target.kind == model.target.kind:
         corpus = with_labels(corpus, model.labels)  # the outputs keep their order
     split = split_corpus(
         corpus,
@@ -126,13 +125,13 @@ def finetune_fold(
     """
     corpus, extractors = prepared.corpus, prepared.extractors
     table, scale = standardized(prepared, split)
-    target = make_target(corpus.labels, corpus.dimensional)
+    target = corpus.target
     network = copy.deepcopy(model.network).cpu()
     with seeded(config.seed):
         if target != model.target:
             network.replace_classifier(model.labels if target.kind == model.target.kind else (), target.labels)
     if scale is not None:
-        kept = [name in model.labels for name in corpus.labels] if model.dimensional else False
+        kept = [target.kind == model.target.kind and name in model.labels for name in corpus.labels]
         scale.take_out_of(network.classifier, torch.tensor(kept))
     optimization = stage_settings(config).optimization_for(table.learned[list(split.train)], len(target))
     trainer = stage_trainer(config, logs, logger)

@@ -45,6 +45,7 @@ from pathosnet.features.text.embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.text.word_vectors import load_language_map
 from pathosnet.files import is_main_process, say_note
 from pathosnet.options import parse_pairs
+from pathosnet.targets import DimensionTarget
 from pathosnet.weights import load_thin_resnet34, load_vggish
 from pathosnet.weights.catalogue import file_or_known
 
@@ -174,7 +175,7 @@ def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainCo
 def read_labelled(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig, needs_audio: bool) -> Corpus:
     """Reads manifests with the emotions, or with the numbers, that the options name; what is odd is said on stderr."""
     if config.targets:
-        corpus = read_manifest(corpus_paths, config.targets, needs_audio=needs_audio, dimensional=True)
+        corpus = read_manifest(corpus_paths, DimensionTarget(config.targets), needs_audio=needs_audio)
     else:
         spellings = parse_pairs(config.label, "--label")
         corpus = read_manifest(

@@ -27,6 +27,7 @@ from pathosnet.features.extract import extract_features
 from pathosnet.files import to_path, write_json
 from pathosnet.options import parse_pairs
 from pathosnet.recognizer.recognizer import PathosNet
+from pathosnet.targets import DimensionTarget
 from pathosnet.training import FeatureTable
 
 CLEAN, WORDS, NOISE, GAIN, TELEPHONE = "clean", "words", "noise", "gain", "telephone"
@@ -283,7 +284,7 @@ def measure_robustness(
     """
     _check(wer, seeds)
     model = PathosNet.from_pretrained(run)
-    if model.dimensional:
+    if isinstance(model.target, DimensionTarget):
         raise InputError(f"{run}: estimates {', '.join(model.labels)}; robustness is measured of emotions")
     extractors: dict[str, AcousticExtractor] = dict(model.acoustic.items())  # type: ignore[arg-type]
     if not (wer or snr or gain or telephone):

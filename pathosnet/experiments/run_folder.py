@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +27,6 @@ from pathosnet.options import Mark
 from pathosnet.recognizer.card import CorpusFacts, Facts
 from pathosnet.recognizer.folder import CONFIG_FILE
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import make_target
 from pathosnet.training import StageResult
 from pathosnet.training.probe import Probe
 
@@ -281,13 +279,12 @@ def facts_of_training(
 def facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
     """Collects what is known about one of the corpora that a manifest holds."""
     utterances = [utterance for utterance in corpus.utterances if utterance.corpus == name]
-    counts = Counter(utterance.emotion for utterance in utterances)
     languages = sorted({utterance.language for utterance in utterances if utterance.language})
     importer = IMPORTERS.get(name.lower())
     return CorpusFacts(
         name,
         tuple(languages),
-        {} if corpus.dimensional else {label: counts[label] for label in corpus.labels},
+        replace(corpus, utterances=tuple(utterances)).counts(),
         utterances=len(utterances),
         source=importer.source if importer else "",
         licence=importer.licence if importer else "",
@@ -298,7 +295,7 @@ def to_table(
     corpus: Corpus, positions: Sequence[int], outputs: Tensor, *, config: TrainConfig
 ) -> Predictions | Estimates:
     """Makes a table of a model's outputs for utterances; see ``Predictions.of``."""
-    kind = tested_kind(make_target(corpus.labels, corpus.dimensional))
+    kind = tested_kind(corpus.target)
     return kind.of(corpus, positions, outputs.numpy(), seed=config.seed, fold=config.fold)
 
 

@@ -22,7 +22,7 @@ from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.table import FeatureTable
 from pathosnet.files import to_path
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import ClassTarget, make_target
+from pathosnet.targets import ClassTarget, DimensionTarget
 from pathosnet.training import StageResult, train_stages
 from pathosnet.training.objectives import TargetScale
 from pathosnet.training.probe import measure_probe
@@ -100,7 +100,7 @@ def train_fold(
     corpus, text = prepared.corpus, prepared.text
     extractors = copy.deepcopy(prepared.extractors)  # the second stage changes their backbones
     table, scale = standardized(prepared, split)
-    target = make_target(corpus.labels, corpus.dimensional)
+    target = corpus.target
     trained = train_stages(
         table,
         split,
@@ -122,7 +122,7 @@ def train_fold(
 
 def standardized(prepared: PreparedCorpus, split: Split) -> tuple[FeatureTable, TargetScale | None]:
     """Gives numbers to estimate the training part's standard deviation as unit; classes stay as they are."""
-    if not prepared.corpus.dimensional:
+    if not isinstance(prepared.corpus.target, DimensionTarget):
         return prepared.table, None
     targets = prepared.table.targets
     scale = TargetScale.of(targets[list(split.train)], prepared.corpus.labels)

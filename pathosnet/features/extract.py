@@ -240,7 +240,7 @@ def extract_features(
         sequences[TEXT] = _embed_texts(utterances, text, shown, device=device, store=store)
     targets = torch.from_numpy(corpus.truth(positions))
     names = tuple(utterance.where for utterance in utterances)
-    return FeatureTable(sequences, targets.float() if corpus.dimensional else targets, names=names)
+    return FeatureTable(sequences, targets.float() if targets.is_floating_point() else targets, names=names)
 
 
 def hidden_features(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pathosnet.targets import DimensionTarget, Target
 from pathosnet.weights.catalogue import CATALOGUE, find_by_file
 
 CARD_FILE = "README.md"
@@ -114,12 +115,11 @@ def _corpora_of(values: Sequence[Mapping[str, Any]]) -> tuple[CorpusFacts, ...]:
 
 def write_card(
     folder: Path,
-    labels: Sequence[str],
+    target: Target,
     backbones: Mapping[str, str],
     *,
     reads_text: bool,
     facts: Facts,
-    dimensional: bool = False,
     layer_weights: Mapping[str, Sequence[float]] | None = None,
     name: str = THIS_FOLDER,
     license: str = "other",
@@ -128,11 +128,10 @@ def write_card(
 
     Args:
         folder: the model's.
-        labels: of its outputs, emotions or dimensions.
+        target: meaning of its outputs.
         backbones: acoustic feature → the file of its pre-trained weights, or an empty string.
         reads_text: whether it has a text branch.
         facts: about its making.
-        dimensional: the labels are dimensions that it estimates.
         layer_weights: acoustic feature → the weight of each layer of its encoder, where they were learned.
         name: what ``from_pretrained`` is to be called with.
         license: of the weights, as the hub spells it.
@@ -150,7 +149,7 @@ def write_card(
             "emotion-recognition",
             *(["multimodal"] if backbones and reads_text else []),
         ],
-        "metrics": [] if dimensional else ["accuracy", "recall", "f1"],
+        "metrics": [] if isinstance(target, DimensionTarget) else ["accuracy", "recall", "f1"],
     }
     environment = Environment(
         loader=PackageLoader("pathosnet.recognizer"),
@@ -162,14 +161,14 @@ def write_card(
     )
     card = environment.get_template(TEMPLATE).render(
         header=Raw(yaml.safe_dump({k: v for k, v in header.items() if v}, sort_keys=False, allow_unicode=True)),
-        labels=labels,
+        labels=target.labels,
+        dimensional=isinstance(target, DimensionTarget),
         backbones={feature: with_licence(file) if file else "" for feature, file in backbones.items()},
         vectors=[with_licence(file) for file in facts.vectors],
         reads_text=reads_text,
         facts=facts,
         seen=facts.split.get("seen_in_training") or _describe_leak(facts.leak),
         figures=_figures(facts.metrics),
-        dimensional=dimensional,
         layer_weights={
             feature: ", ".join(f"{layer}: {weight:.2f}" for layer, weight in enumerate(weights))
             for feature, weights in (layer_weights or {}).items()

@@ -14,7 +14,6 @@ from torch import nn
 import pathosnet
 from pathosnet.audio.decoding import audio_suffixes
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder
 from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor, extractor_from_config
@@ -33,6 +32,7 @@ from pathosnet.recognizer.files import (
 )
 from pathosnet.recognizer.references import changed_tensors, referred_tensors, source_from
 from pathosnet.recognizer.text_folder import TEXT_FOLDER, load_text, save_text
+from pathosnet.targets import Target, target_from_config
 
 FORMAT = 1
 WEIGHTS_FILE = "model.safetensors"
@@ -49,10 +49,9 @@ class ModelParts(NamedTuple):
     network: Classified
     acoustic: dict[str, AcousticExtractor]
     text: TextEmbedder | None
-    labels: tuple[str, ...]
+    labels: Target
     facts: Facts
     calibration_temperature: float
-    dimensional: bool
     profile_calibration: ProfileCalibration | None = None
 
 
@@ -86,8 +85,7 @@ def save_model(folder: Path, parts: ModelParts, *, embed_weights: bool = True, h
         {
             "format": FORMAT,
             "pathosnet_version": pathosnet.__version__,
-            "labels": list(parts.labels),
-            "dimensional": parts.dimensional,
+            **parts.labels.config(),
             "calibration_temperature": parts.calibration_temperature,
             **({"profile_calibration": asdict(parts.profile_calibration)} if parts.profile_calibration else {}),
             "network": parts.network.config(),
@@ -135,9 +133,7 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
             network, acoustic = _make_parts(config)
-        labels, dimensional = tuple(config["labels"]), config.get("dimensional", False) is True
-        if not dimensional:
-            check_labels(labels)
+        target = target_from_config(config)
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
         temperature = float(config.get("calibration_temperature", 1.0))
         if not (math.isfinite(temperature) and temperature > 0):
@@ -149,8 +145,9 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
             text = load_text(folder, config["text"])
         dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
         dims |= {} if text is None else {TEXT: text.dim}
-        if dims != network.input_dims or len(labels) != network.num_classes:
-            raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {dims}, {labels}")
+        if dims != network.input_dims or len(target) != network.num_classes:
+            known = f"{dims}, {target.labels}"
+            raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {known}")
     path = own_file(folder, WEIGHTS_FILE)
     state = read_safetensors(path)
     for name, backbone in _backbones(acoustic).items():
@@ -168,10 +165,9 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         network,
         acoustic,
         text,
-        labels=labels,
+        labels=target,
         facts=facts,
         calibration_temperature=temperature,
-        dimensional=dimensional,
         profile_calibration=profile_calibration,
     )
 

@@ -20,8 +20,8 @@ from pathosnet.features.profile import Profile, ProfileCalibration, subtract
 from pathosnet.models import TEXT, Classified, pad_batch
 from pathosnet.recognizer.card import Facts
 from pathosnet.recognizer.front import extract_inputs
-from pathosnet.recognizer.prediction import NOTHING_HEARD, Prediction
-from pathosnet.targets import Target, make_target
+from pathosnet.recognizer.prediction import Prediction
+from pathosnet.targets import Target, to_target
 
 Audio = Any
 """A recording in any form that ``pathosnet.audio.reading.read_recording`` takes."""
@@ -36,10 +36,9 @@ class EmotionRecognizer(nn.Module):
         network: branches under a classifier.
         acoustic: acoustic feature → its extractor, for every audio branch.
         text: word vectors, if there is a text branch.
-        labels: of the outputs, in order: emotions, or dimensions; or a target, which knows what they are.
+        labels: of the outputs, in order: emotions, or a target that says what they mean, such as a DimensionTarget.
         facts: what is known about its making.
         calibration_temperature: divides the logits; see ``pathosnet.evaluation.calibration``.
-        dimensional: the labels are dimensions, such as valence, of which numbers are estimated.
         profile_calibration: how the temperature falls with a speaker's profile; None for not at all.
     """
 
@@ -55,11 +54,10 @@ class EmotionRecognizer(nn.Module):
         labels: Sequence[str] | Target = PAPER_EMOTIONS,
         facts: Facts | None = None,
         calibration_temperature: float = 1.0,
-        dimensional: bool = False,
         profile_calibration: ProfileCalibration | None = None,
     ) -> None:
         super().__init__()
-        self.target = labels if isinstance(labels, Target) else make_target(labels, dimensional)
+        self.target = to_target(labels)
         if len(self.target) != network.num_classes:
             raise ValueError(f"expected {network.num_classes} labels, got {list(self.target.labels)}")
         dims = {name: extractor.feature_dim for name, extractor in acoustic.items()}
@@ -80,11 +78,6 @@ class EmotionRecognizer(nn.Module):
         """Names of the outputs, in order."""
         return self.target.labels
 
-    @property
-    def dimensional(self) -> bool:
-        """Whether the labels are dimensions of which numbers are estimated."""
-        return self.target.kind == "dimensions"
-
     def _apply(self, fn: Any, recurse: bool = True) -> "EmotionRecognizer":
         """Moves or converts everything, an encoder of text as well, which is no part of the state."""
         super()._apply(fn, recurse)
@@ -101,7 +94,7 @@ class EmotionRecognizer(nn.Module):
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name} ({dim})" for name, dim in self.network.input_dims.items())
         count = sum(parameter.numel() for parameter in self.parameters())
-        said = [f"{'estimates' if self.dimensional else 'tells apart'} {', '.join(self.labels)}", f"reads {inputs}"]
+        said = [f"{self.target.verb} {', '.join(self.labels)}", f"reads {inputs}"]
         said += [f"{count:,} parameters", *([f"from {self.origin}"] if self.origin else [])]
         return f"{type(self).__name__}({'; '.join(said)})"
 
@@ -206,12 +199,8 @@ class EmotionRecognizer(nn.Module):
         outputs = self.target.decode(self.logits(adapted, names), temperatures)
         answers = []
         for one, row, odd in zip(features, outputs, warnings, strict=True):
-            if any(map(len, one.values())):
-                answers.append(self.to_prediction(row, odd))
-            elif self.dimensional:
-                answers.append(self.to_prediction(row, (*odd, NOTHING_HEARD)))
-            else:
-                answers.append(Prediction.of_nothing(self.labels, odd))
+            make = Prediction.of if any(map(len, one.values())) else Prediction.of_nothing
+            answers.append(make(self.target, row.tolist(), odd))
         return answers
 
     def profile(self, recordings: Iterable[Audio], *, sample_rate: int | None = None) -> Profile:
@@ -340,13 +329,6 @@ class EmotionRecognizer(nn.Module):
         sequences = {name: [utterance[name].to(kind) for utterance in features] for name in self.network.input_dims}
         outputs: Tensor = self.network.classify(pad_batch(sequences))
         return outputs
-
-    def to_prediction(self, outputs: Tensor, warnings: tuple[str, ...] = ()) -> Prediction:
-        """Names the outputs of one utterance, ``(labels,)``."""
-        named = dict(zip(self.labels, outputs.tolist(), strict=True))
-        if self.dimensional:
-            return Prediction(dimensions=named, warnings=warnings)
-        return Prediction.of_probabilities(named, warnings)
 
     @property
     def extractors(self) -> dict[str, AcousticExtractor]:

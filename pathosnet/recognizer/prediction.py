@@ -1,12 +1,13 @@
 """Answer of a model for one utterance."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pathosnet.emotions import valence_of
 from pathosnet.errors import InputError
+from pathosnet.targets import DimensionTarget, Target
 
 NOTHING_HEARD = "nothing to answer from"
 """Warning of an answer that rests on no sound and no word."""
@@ -47,10 +48,23 @@ class Prediction:
         return cls(label, dict(probabilities), valence_of(probabilities), warnings=warnings)
 
     @classmethod
-    def of_nothing(cls, labels: tuple[str, ...], warnings: tuple[str, ...] = ()) -> "Prediction":
-        """Makes the answer where nothing was heard or read: no label, and every emotion as probable as another."""
-        equal = dict.fromkeys(labels, 1 / len(labels))
-        return cls("", equal, valence_of(equal), warnings=(*warnings, NOTHING_HEARD))
+    def of(cls, target: Target, outputs: Sequence[float], warnings: tuple[str, ...] = ()) -> "Prediction":
+        """Makes the answer that a model's outputs are, as many as the target has labels."""
+        named = dict(zip(target.labels, outputs, strict=True))
+        if isinstance(target, DimensionTarget):
+            return cls(dimensions=named, warnings=warnings)
+        return cls.of_probabilities(named, warnings)
+
+    @classmethod
+    def of_nothing(cls, target: Target, outputs: Sequence[float], warnings: tuple[str, ...] = ()) -> "Prediction":
+        """Makes the answer where nothing was heard or read: no label, and every emotion as probable as another.
+
+        Numbers are those that the model estimates of nothing.
+        """
+        warnings = (*warnings, NOTHING_HEARD)
+        if isinstance(target, DimensionTarget):
+            return cls.of(target, outputs, warnings)
+        return replace(cls.of(target, [1 / len(target)] * len(target), warnings), label="")
 
     @property
     def values(self) -> dict[str, float]:

@@ -153,21 +153,19 @@ class PathosNet(EmotionRecognizer):
             network=network,
             acoustic=acoustic,
             text=self.text,
-            labels=self.labels,
+            labels=self.target,
             facts=self.facts,
             calibration_temperature=self.calibration_temperature,
-            dimensional=self.dimensional,
             profile_calibration=self.profile_calibration,
         )
         save_model(folder, parts, embed_weights=embed_weights, hold_encoders=hold_encoders)
         backbones = {name: extractor.origin for name, extractor in acoustic.items()}
         write_card(
             folder,
-            self.labels,
+            self.target,
             backbones,
             reads_text=self.text is not None,
             facts=self.facts,
-            dimensional=self.dimensional,
             layer_weights=network.layer_weights,
             **(card or {}),
         )

@@ -11,6 +11,7 @@ from pathosnet.features.text.embedder import ANY_LANGUAGE
 from pathosnet.models import TEXT
 from pathosnet.recognizer.card import Facts
 from pathosnet.recognizer.folder import ModelParts
+from pathosnet.targets import ClassTarget
 from pathosnet.weights import load_pathosnet, load_thin_resnet34, load_vggish
 
 
@@ -36,5 +37,5 @@ def read_released(
         "ghostvlad": GhostVLADExtractor(load_thin_resnet34(ghostvlad)),
     }
     return ModelParts(
-        network, acoustic, text, labels=PAPER_EMOTIONS, facts=Facts(), calibration_temperature=1.0, dimensional=False
+        network, acoustic, text, labels=ClassTarget(PAPER_EMOTIONS), facts=Facts(), calibration_temperature=1.0
     )

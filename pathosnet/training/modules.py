@@ -12,7 +12,7 @@ from pathosnet.backbones import Unlockable
 from pathosnet.features.acoustic.log_mel import NUM_BANDS
 from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, network_from_config
 from pathosnet.models.ensemble import TEMPERATURE
-from pathosnet.targets import Target, make_target, target_from_config
+from pathosnet.targets import ClassTarget, Target, target_from_config
 from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
 from pathosnet.training.data import Batch
 from pathosnet.training.objectives import Objective
@@ -144,7 +144,7 @@ def _as_target(target: Target | Config | int | None, num_outputs: int) -> Target
         if len(target) != num_outputs:
             raise ValueError(f"expected a target of {num_outputs} labels, as the network has, got {target.labels}")
         return target
-    return make_target([f"class {i}" for i in range(num_outputs if target is None else target)])
+    return ClassTarget(tuple(f"class {i}" for i in range(num_outputs if target is None else target)))
 
 
 class NetworkModule(EmotionModule):

@@ -8,13 +8,14 @@ from sklearn.model_selection import GroupKFold
 from pathosnet.corpora import Corpus, Split, Utterance, make_folds, split_corpus
 from pathosnet.corpora.splits import describe_leak, describe_split, groups_of, read_folds, write_folds
 from pathosnet.errors import InputError
+from pathosnet.targets import ClassTarget
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 
 
 def corpus_of(*utterances: dict, labels: tuple[str, ...] = LABELS) -> Corpus:
     made = [Utterance(None, "", row=row, **utterance) for row, utterance in enumerate(utterances, start=2)]
-    return Corpus((Path("corpus.csv"),), tuple(made), labels)
+    return Corpus((Path("corpus.csv"),), tuple(made), ClassTarget(labels))
 
 
 def balanced(per_class: int = 20, num_speakers: int = 8, **columns: str) -> Corpus:
@@ -367,7 +368,7 @@ def test_without_scripts_the_words_tell_sentences_apart():
     texts = ["Good morning!", "good morning", "Bye.", "bye", "Yes?", "No."]
     rows = [{"emotion": label, "speaker": ""} for label in LABELS for _ in texts]
     made = [Utterance(None, texts[i % 6], row=i + 2, **row) for i, row in enumerate(rows)]
-    corpus = Corpus((Path("corpus.csv"),), tuple(made), LABELS)
+    corpus = Corpus((Path("corpus.csv"),), tuple(made), ClassTarget(LABELS))
     for split in make_folds(corpus, "script", num_folds=4):
         said = [{u.text.lower().strip("!.?") for u in (made[i] for i in part)} for part in split.parts().values()]
         assert not said[0] & said[2]
@@ -386,7 +387,7 @@ def test_neither_speakers_nor_sentences_are_in_two_parts():
 
 def test_corpora_are_divided_one_by_one():
     first, second = crossed(corpus="a").utterances, crossed(num_speakers=2, corpus="b").utterances
-    corpus = Corpus((Path("corpus.csv"),), first + second, LABELS)
+    corpus = Corpus((Path("corpus.csv"),), first + second, ClassTarget(LABELS))
     folds = make_folds(corpus, "speaker", num_folds=3)
     assert [len(groups_of(corpus, split.test, "speaker") & {("a", f"s{s}") for s in range(6)}) for split in folds] == [
         2

@@ -20,6 +20,7 @@ from pathosnet.experiments.finetune import finetune
 from pathosnet.experiments.robustness import measure_robustness
 from pathosnet.experiments.train import train
 from pathosnet.recognizer.export import check, export
+from pathosnet.targets import ClassTarget, DimensionTarget
 
 TARGETS = ("valence", "activation")
 VALENCE = {"happiness": 70.0, "anger": 20.0, "sadness": 10.0, "neutral": 50.0}
@@ -82,7 +83,7 @@ def test_estimates_are_read_as_they_were_written(run, corpus):
 
 def test_saved_model_estimates_the_same(run, corpus):
     model = PathosNet.from_pretrained(run.folder)
-    assert model.dimensional
+    assert isinstance(model.target, DimensionTarget)
     assert model.labels == TARGETS
     metrics, what = evaluate(run.folder, corpus, progress=False)
     assert metrics.ccc == pytest.approx(run.metrics.ccc, abs=1e-5)
@@ -210,12 +211,12 @@ def emotions(corpus, tmp_path_factory):
 def test_model_of_emotions_becomes_one_of_numbers_and_back(emotions, corpus, tmp_path, part):
     options = {**FINETUNE_DEFAULTS, "epochs": 1}
     numbers = finetune(emotions, corpus, tmp_path / "numbers", config=config(**options), train=part)
-    assert numbers.model.dimensional
+    assert isinstance(numbers.model.target, DimensionTarget)
     assert numbers.model.labels == TARGETS
     again, _ = evaluate(numbers.folder, corpus, progress=False)
     assert again.rmse == pytest.approx(numbers.metrics.rmse, rel=1e-4)
     back = finetune(numbers.folder, corpus, tmp_path / "back", config=tiny_config(**options), train=part)
-    assert not back.model.dimensional
+    assert isinstance(back.model.target, ClassTarget)
     assert 0 <= back.metrics.accuracy <= 1
 
 

@@ -13,6 +13,7 @@ from pathosnet.features import HashedWords, TextEmbedder
 from pathosnet.features.acoustic.extractors import LogMelExtractor
 from pathosnet.models import BranchOptions, EmotionNetwork
 from pathosnet.recognizer.card import THIS_FOLDER, CorpusFacts, Facts, write_card
+from pathosnet.targets import ClassTarget
 from pathosnet.weights.catalogue import CATALOGUE
 
 NARROW = BranchOptions(text_width=4, audio_width=4, num_blocks=1)
@@ -143,7 +144,9 @@ def test_what_is_not_known_is_said_to_be_unknown(make, reads, call, tmp_path):
 
 def test_known_files_are_named_with_their_licences(tmp_path):
     facts = Facts(vectors=("muse-it", "wiki.multi.en.vec", "mine.vec"))
-    write_card(tmp_path, ("a", "b"), {"vggish": "vggish-10086976.pth", "logmel": ""}, reads_text=True, facts=facts)
+    write_card(
+        tmp_path, ClassTarget(("a", "b")), {"vggish": "vggish-10086976.pth", "logmel": ""}, reads_text=True, facts=facts
+    )
     _, text = card_of(tmp_path)
     assert "- acoustic feature vggish, pre-trained weights vggish-10086976.pth (licence: Apache-2.0)" in text
     assert "- acoustic feature logmel\n" in text
@@ -167,7 +170,9 @@ def test_cells_cannot_break_the_table(tmp_path):
 def test_names_cannot_bring_markup(tmp_path):
     corpus = CorpusFacts("<script>alert(1)</script>\n# Safe", counts={"a": 1, "*b*": 1}, utterances=2, licence="[x](y)")
     facts = Facts(corpora=(corpus,), split={"strategy": "<img src=x>", "guarantee": "`x`"})
-    write_card(tmp_path, ("a", "*b*"), {"vggish": "<b>.pth"}, reads_text=False, facts=facts, name='x"\nimport os')
+    write_card(
+        tmp_path, ClassTarget(("a", "*b*")), {"vggish": "<b>.pth"}, reads_text=False, facts=facts, name='x"\nimport os'
+    )
     _, text = card_of(tmp_path)
     assert "<" not in text
     assert "\n# Safe" not in text
