@@ -140,7 +140,8 @@ class NetworkOptions(Options):
     """Adapt acoustic features to each speaker, or each corpus: the mean of their other recordings is taken away, in
     training that of a few drawn at random, so that the model works with a profile of any size; labels are not used."""
     fine_tune: bool = True
-    """Unlock the layer above the frozen backbone in a second stage (vggish: conv4_2; ghostvlad: x_fc)."""
+    """Unlock the layer above the frozen backbone in a second stage (vggish: conv4_2; ghostvlad: x_fc; speech encoders:
+    see unlock)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +171,12 @@ class OptimizationOptions(Options):
     torch.optim.lr_scheduler, such as OneCycleLR, or the import path of any scheduler."""
     scheduler_options: dict[str, Any] = option({})
     """Arguments of the scheduler; what it needs of the run's length is filled in."""
+    unlock: int = option(0, ZERO_OR_MORE)
+    """Top layers of Whisper's encoder, of those that the features are made of, that learn in the second stage."""
+    encoder_learning_rate: float = option(1e-4, ABOVE_ZERO, TUNABLE)
+    """Learning rate of the highest of them; none of the optimizer's weight_decay is for them."""
+    encoder_layer_decay: float = option(0.5, ABOVE_ZERO)
+    """A layer learns at so much of the rate of the layer above."""
     refit: bool = False
     """Train once more on the training and the validation part together, for the epochs that were found."""
     class_weights: Literal["none", "balanced"] = option("none", CLASSES_ONLY)
@@ -306,10 +313,10 @@ class TrainConfig(
             return
         if not self.acoustic or not self.standardize:
             raise InputError(f"normalize: {self.normalize} needs acoustic features that are standardized (standardize)")
-        if self.fine_tune and {"vggish", "ghostvlad"} & set(self.acoustic):
+        if self.fine_tune and (self.unlock or {"vggish", "ghostvlad"} & set(self.acoustic)):
             raise InputError(
-                f"normalize: {self.normalize} is for features that stay as they are; with vggish or ghostvlad add "
-                f"--fine-tune false"
+                f"normalize: {self.normalize} is for features that stay as they are; with vggish, ghostvlad or unlock "
+                f"add --fine-tune false"
             )
 
     def _check_targets(self) -> None:

@@ -26,7 +26,7 @@ from pathosnet.experiments.run_folder import (
 )
 from pathosnet.experiments.settings import stage_settings, stage_trainer
 from pathosnet.experiments.train import predict_test_part, standardized
-from pathosnet.features.acoustic.extractors import AcousticExtractor
+from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor
 from pathosnet.files import say_note, to_path
 from pathosnet.recognizer.recognizer import PathosNet
 from pathosnet.training import ClassifierModule, EmotionModule, NetworkModule
@@ -93,6 +93,7 @@ def finetune(
         say_note(f"of the test part's {len(split.test)} utterances, {told}: expect less of others")
     with output_folder(out, overwrite) as folder:
         extractors = copy.deepcopy(model.extractors)
+        _unlock(extractors, config.unlock)
         prepared = prepare_with(corpus, extractors, model.text, config=config, trained_on=split.train)
         run = finetune_fold(model, prepared, split, config=config, train=train, logs=folder / "logs", logger=logger)
         about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": known}
@@ -157,6 +158,13 @@ def finetune_fold(
     return predict_test_part(tuned, table, split, config=config, stages=trainer.results)
 
 
+def _unlock(extractors: Mapping[str, AcousticExtractor], count: int) -> None:
+    """Unlocks the top layers of speech encoders; layers that were tuned before stay so."""
+    for extractor in extractors.values():
+        if isinstance(extractor, SpeechEncoderExtractor):
+            extractor.unlocked = max(extractor.unlocked, count)
+
+
 def _name_of(model: str | Path) -> str:
     """Names a model without the folders of this machine; one of a hub keeps its whole name."""
     return Path(model).name if isinstance(model, Path) or Path(model).exists() else model
@@ -167,9 +175,13 @@ def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
         raise InputError("modality_dropout: the model reads only one of text and voice, expected one that reads both")
     if config.refit:
         raise InputError("refit: is for training from the beginning; expected false where a model is fine-tuned")
-    if train == "top-layer" and not _backbones(model.extractors):
+    encoders = [one for one in model.extractors.values() if isinstance(one, SpeechEncoderExtractor)]
+    if config.unlock and not (encoders and train == "top-layer"):
+        raise InputError("unlock: is for a model with a speech encoder, and with --train top-layer; leave it out")
+    if train == "top-layer" and not (config.unlock or _backbones(model.extractors)):
         raise InputError(
             "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"
+            + (", or of its speech encoder --unlock 1 or more" if encoders else "")
         )
 
 

@@ -193,7 +193,16 @@ def say_notes(corpus: Corpus) -> None:
 
 
 def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
-    """Makes the extractors that the options name, in their order, with the weights from their files."""
+    """Makes the extractors that the options name, in their order, with the weights from their files.
+
+    Raises:
+        InputError: one cannot be made, or layers are to be unlocked that none of them has.
+    """
+    if config.unlock and not (config.fine_tune and any(map(names_encoder, config.acoustic))):
+        raise InputError(
+            f"unlock: expected a speech encoder, such as --acoustic whisper-base, and --fine-tune true, got "
+            f"{','.join(config.acoustic) or 'none'} and {str(config.fine_tune).lower()}"
+        )
     return {
         feature_name(value): _make(acoustic_features, value, _from_options(value, config), config=config)
         for value in config.acoustic
@@ -243,6 +252,7 @@ def _make_encoder(config: TrainConfig, value: str, **own: Any) -> SpeechEncoderE
         "rate": config.encoder_rate,
         "level": _level(config, "peak"),
         "precision": config.extraction_precision,
+        "unlocked": config.unlock,
     }
     return make_encoder_extractor(value, **{**given, **own})
 
@@ -350,7 +360,7 @@ def fill_store(corpus: Corpus, config: TrainConfig) -> None:
     )
     if config.fine_tune:
         for extractor in extractors.values():
-            if extractor.unlockable is not None:
+            if extractor.unlockable is not None and extractor.keeps_hidden:
                 hidden_features(corpus, extractor, config.progress, workers=config.workers, store=store, device=device)
 
 

@@ -32,6 +32,8 @@ def stage_settings(config: TrainConfig) -> StageSettings:
             optimizer_options=config.optimizer_options,
             scheduler=config.scheduler,
             scheduler_options=config.scheduler_options,
+            encoder_learning_rate=config.encoder_learning_rate,
+            encoder_layer_decay=config.encoder_layer_decay,
             label_smoothing=config.label_smoothing,
             modality_dropout=config.modality_dropout,
             augmentation=config.augmentation,

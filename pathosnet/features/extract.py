@@ -262,7 +262,7 @@ def hidden_features(
         workers=workers,
         progress=shown,
         title=title,
-        store=store,
+        store=store if extractor.keeps_hidden else None,
         device=device,
     )[name]
 

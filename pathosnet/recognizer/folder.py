@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import pathosnet
 from pathosnet.audio.decoding import audio_suffixes
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder
+from pathosnet.features.acoustic.encoders.opening import hash_tensors
 from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor, extractor_from_config
 from pathosnet.features.profile import ProfileCalibration
 from pathosnet.features.registry import acoustic_features, text_embeddings
@@ -73,6 +74,10 @@ def save_model(folder: Path, parts: ModelParts, *, embed_weights: bool = True, h
             (folder / ENCODER_FOLDER / name).mkdir(parents=True)
             extractor.encoder.save(folder / ENCODER_FOLDER / name)
             configs[name]["held"] = True
+            if configs[name].pop("unlocked", 0):  # what was tuned is the encoder that is held
+                configs[name]["sha256"] = hash_tensors(extractor.encoder.network.state_dict())
+        elif (top := extractor.unlockable) is not None:
+            state |= {f"{_prefix(name)}{key}": value for key, value in top.state_dict().items()}
     for name, backbone in _backbones(acoustic).items():
         if not embed_weights:
             changed = changed_tensors(name, backbone)
@@ -154,11 +159,16 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         if name in sources and not sources[name][1]:
             referred = referred_tensors(name, backbone, sources[name][0], folder=weights)
             state = {f"{_prefix(name)}{key}": value for key, value in referred.items()} | state
+    tuned = {name: _taken(state, _prefix(name)) for name in _encoders(acoustic)}
     check_state(path, _module_of(network, acoustic).state_dict(), state)
     network, acoustic = _make_parts(config)
     _module_of(network, acoustic).load_state_dict(state)
     for name, extractor in _encoders(acoustic).items():
         extractor.open(_held_encoder(folder, name) if config["acoustic"][name].get("held") is True else weights)
+        top = extractor.unlockable
+        check_state(path, {} if top is None else top.state_dict(), tuned[name])
+        if top is not None:
+            top.load_state_dict(tuned[name])
     for name, backbone in _backbones(acoustic).items():
         backbone.source = sources[name][0] if name in sources else None
     return ModelParts(
@@ -202,6 +212,11 @@ def _held_encoder(folder: Path, name: str) -> Path:
     for file in held.glob("*"):
         own_file(folder, f"{ENCODER_FOLDER}/{name}/{file.name}")
     return held
+
+
+def _taken(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Takes the tensors whose names begin so out of a state."""
+    return {key.removeprefix(prefix): state.pop(key) for key in list(state) if key.startswith(prefix)}
 
 
 def _prefix(name: str) -> str:

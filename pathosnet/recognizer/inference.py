@@ -17,6 +17,7 @@ from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder
 from pathosnet.features.acoustic.extractors import AcousticExtractor
 from pathosnet.features.profile import Profile, ProfileCalibration, subtract
+from pathosnet.features.store import hash_weights
 from pathosnet.models import TEXT, Classified, pad_batch
 from pathosnet.recognizer.card import Facts
 from pathosnet.recognizer.front import extract_inputs
@@ -240,6 +241,9 @@ class EmotionRecognizer(nn.Module):
         digest = hashlib.sha256(json.dumps(recipes, sort_keys=True, default=str).encode())
         for center in self.network.centers.values():
             digest.update(center.float().cpu().numpy().tobytes())
+        tuned = [self.extractors[name].unlockable for name in self.network.centers]
+        for part in tuned:
+            digest.update(hash_weights(part.unlocked_layer).encode() if part is not None else b"")
         return digest.hexdigest()[:16]
 
     def temperature_with(self, profile: Profile | None) -> float:

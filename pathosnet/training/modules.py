@@ -8,9 +8,18 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from pathosnet.backbones import Unlockable
+from pathosnet.backbones import Unlockable, UnlockedLayers, compute_features
 from pathosnet.features.acoustic.log_mel import NUM_BANDS
-from pathosnet.models import TEXT, BranchOptions, Classified, EmotionNetwork, Ensemble, Inputs, network_from_config
+from pathosnet.models import (
+    TEXT,
+    BranchOptions,
+    Classified,
+    EmotionNetwork,
+    Ensemble,
+    Inputs,
+    network_from_config,
+    pad_batch,
+)
 from pathosnet.models.ensemble import TEMPERATURE
 from pathosnet.targets import ClassTarget, Target, target_from_config
 from pathosnet.training.augmentation import drop_modality, hide_words, mask_features
@@ -37,7 +46,7 @@ class EmotionModule(pl.LightningModule):
         target: what the outputs stand for; their number, of classes that have no names.
         optimization: optimizer, learning rates, weights and augmentation.
         unlocked: acoustic feature → its backbone, for the paper's step 2: the inputs of that name are then what the
-            backbone's unlocked layer reads, ``(batch, time, channels, …)``, and that layer is trained along.
+            backbone's unlocked layers read, ``(batch, time, channels, …)``, and those layers are trained along.
             ``load_from_checkpoint`` needs such backbones again, whatever weights they have.
         hyperparameters: further arguments of the module, as JSON values.
     """
@@ -48,7 +57,7 @@ class EmotionModule(pl.LightningModule):
         target: Target | Config | int | None = None,
         optimization: Optimization | Config | None = None,
         *,
-        unlocked: Mapping[str, Unlockable] | None = None,
+        unlocked: Mapping[str, Unlockable | UnlockedLayers] | None = None,
         hyperparameters: Config | None = None,
     ) -> None:
         super().__init__()
@@ -68,14 +77,12 @@ class EmotionModule(pl.LightningModule):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Returns the outputs of the classifier ``(batch, labels)``: logits, or estimates."""
-        features = dict(inputs.features)
+        features, masks = dict(inputs.features), dict(inputs.masks)
         for name, backbone in self.unlocked.items():
-            mask = inputs.masks[name]
-            vectors = backbone.trainable_part(features[name][mask])  # type: ignore[operator]
-            padded = vectors.new_zeros(*mask.shape, vectors.shape[1])
-            padded[mask] = vectors
-            features[name] = padded
-        return self.model.classify(Inputs(features, inputs.masks))
+            hidden = features[name][masks[name]].split(masks[name].sum(dim=1).tolist())
+            made = pad_batch({name: compute_features(backbone, hidden)})  # type: ignore[arg-type]
+            features[name], masks[name] = made.features[name], made.masks[name]
+        return self.model.classify(Inputs(features, masks))
 
     def train(self, mode: bool = True) -> "EmotionModule":
         """Sets the network's mode; a backbone stays in evaluation mode."""
@@ -127,10 +134,24 @@ class EmotionModule(pl.LightningModule):
         """Returns probabilities or estimates, ``(batch, labels)``."""
         return self.target.decode(self(batch.inputs))
 
+    def _trained(self) -> list[dict[str, Any]]:
+        """Returns all that is trained, and of a speech encoder's layers the rate of each, lower ones learning less.
+
+        A penalty on weights is not for those, which begin far from zero.
+        """
+        groups: list[dict[str, Any]] = [{"params": [p for p in self.parameters() if p.requires_grad]}]
+        for backbone in self.unlocked.values():
+            layers = backbone.layers_from_top if isinstance(backbone, UnlockedLayers) else ()
+            for depth, layer in enumerate(layers):
+                own = list(layer.parameters())
+                rate = self.optimization.encoder_learning_rate * self.optimization.encoder_layer_decay**depth
+                groups.append({"params": own, "lr": rate, "weight_decay": 0.0})
+                groups[0]["params"] = [p for p in groups[0]["params"] if not any(p is one for one in own)]
+        return groups
+
     def configure_optimizers(self) -> Any:
         """Returns the optimizer of all that is trained, and the scheduler of its rate if there is one."""
-        trained = (parameter for parameter in self.parameters() if parameter.requires_grad)
-        optimizer = make_optimizer(trained, self.optimization)
+        optimizer = make_optimizer(self._trained(), self.optimization)
         epochs = (self.trainer.max_epochs if self._trainer is not None else None) or 1
         steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1
         scheduler = make_scheduler(optimizer, self.optimization, epochs=epochs, steps=steps)
@@ -163,7 +184,7 @@ class NetworkModule(EmotionModule):
         target: Target | Config | int | None = None,
         optimization: Optimization | Config | None = None,
         *,
-        unlocked: Mapping[str, Unlockable] | None = None,
+        unlocked: Mapping[str, Unlockable | UnlockedLayers] | None = None,
     ) -> None:
         network = network_from_config(network) if isinstance(network, Mapping) else network
         own = {"network": network.config()}
@@ -213,7 +234,7 @@ class AudioModule(EmotionModule):
         *,
         optimization: Optimization | Config | None = None,
         branch: BranchOptions | Config | None = None,
-        unlocked: Mapping[str, Unlockable] | None = None,
+        unlocked: Mapping[str, Unlockable | UnlockedLayers] | None = None,
         num_layers: int = 1,
     ) -> None:
         network, own = _single_branch(name, feature_dim, target, branch=branch, num_layers=num_layers)

@@ -39,6 +39,10 @@ class Optimization:
     """``decay``, ``none``, a class of ``torch.optim.lr_scheduler`` by name, or any scheduler by its import path."""
     scheduler_options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the scheduler; what it needs of the run's length is filled in."""
+    encoder_learning_rate: float = 1e-4
+    """Of the highest unlocked layer of a speech encoder."""
+    encoder_layer_decay: float = 0.5
+    """An unlocked layer has so much of the rate of the layer above."""
     class_weights: Sequence[float] | None = None
     label_smoothing: float = 0.0
     modality_dropout: float = 0.0
@@ -63,8 +67,8 @@ class Optimization:
         return {**asdict(self), "class_weights": weights, "augmentation": [str(name) for name in self.augmentation]}
 
 
-def make_optimizer(parameters: Iterable[Tensor], optimization: Optimization) -> Optimizer:
-    """Makes the optimizer that the options name.
+def make_optimizer(parameters: Iterable[Tensor] | Iterable[dict[str, Any]], optimization: Optimization) -> Optimizer:
+    """Makes the optimizer that the options name, of parameters or of groups of them with options of their own.
 
     Raises:
         InputError: there is no such optimizer, or it does not take the options.
@@ -103,7 +107,7 @@ def make_scheduler(
     takes = inspect.signature(kind).parameters
     by_step = "total_steps" in takes  # OneCycleLR counts batches
     lengths = {"total_steps": steps} if by_step and not {"total_steps", "epochs"} & options.keys() else {}
-    filled = {**lengths, "max_lr": rate, "T_max": epochs}
+    filled = {**lengths, "max_lr": [group["lr"] for group in optimizer.param_groups], "T_max": epochs}
     options = {**{name: value for name, value in filled.items() if name in takes}, **options}
     interval = options.pop("interval", "step" if by_step else "epoch")
     monitor = options.pop("monitor", "val_loss")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from pathosnet.backbones import UnlockedLayers
 from pathosnet.features.acoustic.extractors import AcousticExtractor
 from pathosnet.features.profile import adapt_table
 from pathosnet.features.table import FeatureTable
@@ -46,7 +47,7 @@ class StageSettings:
     temperature: float = TEMPERATURE
     """Divides the ensemble's features before they are classified."""
     fine_tune: bool = True
-    """Whether the layer above a frozen backbone is unlocked in a second stage."""
+    """Whether the layers above a frozen backbone are unlocked in a second stage."""
     refit: bool = False
     """Whether everything is trained once more, on the training and the validation part, for the epochs found."""
 
@@ -82,8 +83,9 @@ def train_stages(
     """Trains one network for each acoustic feature, and their ensemble if there are several.
 
     1. With the backbone frozen, branches and classifier are trained.
-    2. If the backbone has a layer to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc), that is trained along; the
-       learning rate starts from that of the last epoch before. The extractor keeps the tuned layer.
+    2. If the backbone has layers to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc, a speech encoder: as many of the
+       top as it is told), they are trained along; the learning rate starts from that of the last epoch before. The
+       extractor keeps the tuned layers.
     3. A new classifier is learned on the concatenated features of several networks.
 
     Args:
@@ -217,6 +219,8 @@ def tuned_features(extractor: AcousticExtractor, name: str, hidden: FeatureTable
     def compute(sequence: Tensor) -> Tensor:
         if len(sequence) == 0:
             return sequence.new_zeros(0, extractor.feature_dim)
+        if isinstance(backbone, UnlockedLayers):
+            return backbone.trainable_sequences([sequence])[0]
         return torch.cat([backbone.trainable_part(piece) for piece in sequence.split(BATCH)])
 
     return [[compute(sequence) for sequence in table.sequences[name]] for table in hidden.versions]

@@ -41,7 +41,7 @@ def test_preset_speech_is_a_linear_network_on_a_frozen_encoder():
     assert (config.acoustic, config.text, config.network) == (("whisper-base",), (), "linear")
     assert config.standardize
     assert config.refit
-    assert not config.fine_tune
+    assert config.unlock == 0
     assert config.normalize == "none"
     assert config.level == "auto"
 

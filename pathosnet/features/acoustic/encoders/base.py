@@ -131,7 +131,7 @@ def plan_windows(num_samples: int, encoder: SpeechEncoder, overlap_samples: int)
     Args:
         num_samples: of the recording.
         encoder: which has a limit, or none.
-        overlap_samples: at least so many between one window and the next.
+        overlap_samples: at least so many between one window and the next, but no more than half a window.
 
     Returns:
         Start and end of each window in samples; starts are multiples of the encoder's hop.
@@ -139,6 +139,7 @@ def plan_windows(num_samples: int, encoder: SpeechEncoder, overlap_samples: int)
     size = encoder.max_samples
     if size is None or num_samples <= size:
         return [(0, num_samples)]
+    overlap_samples = min(overlap_samples, size // 2)
     count = -(-(num_samples - overlap_samples) // (size - overlap_samples))
     hop = encoder.hop_samples
     starts = [-(-(i * (num_samples - size) // (count - 1)) // hop) * hop for i in range(count)]

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
-from pathosnet.backbones import ThinResNet34, Unlockable, VGGish, fused
+from pathosnet.backbones import ThinResNet34, Unlockable, UnlockedLayers, VGGish, fused
 from pathosnet.errors import InputError
 from pathosnet.features.registry import acoustic_features
 
@@ -36,6 +36,9 @@ class AcousticExtractor(nn.Module, ABC):
     version: int | None = None
     """Features are kept from run to run under this number, configuration and weights; it is to be raised when the code
     comes to give others. With None they are made again in every run."""
+
+    keeps_hidden: bool = True
+    """Whether the feature store also keeps what the unlocked layer reads."""
 
     num_layers: int = 1
     """Layers of an encoder side by side in a frame, of which the branch reads a mix that is trained with it."""
@@ -67,8 +70,8 @@ class AcousticExtractor(nn.Module, ABC):
         return cls(**config)
 
     @property
-    def unlockable(self) -> Unlockable | None:
-        """The backbone, if it has a layer that the second stage of training can unlock."""
+    def unlockable(self) -> Unlockable | UnlockedLayers | None:
+        """The backbone, or the part of it that the second stage of training can unlock; None without such."""
         return self.backbone if isinstance(self.backbone, Unlockable) else None
 
     @abstractmethod
@@ -150,9 +153,9 @@ class AcousticExtractor(nn.Module, ABC):
         return network if part == "features" else network.frozen_part
 
     def _unlockable(self) -> Unlockable:
-        if self.unlockable is None:
+        if not isinstance(self.backbone, Unlockable):
             raise ValueError(f"{self.name}: expected a backbone with a layer to unlock, got {type(self.backbone)}")
-        return self.unlockable
+        return self.backbone
 
 
 Extractor = TypeVar("Extractor", bound=type[AcousticExtractor])

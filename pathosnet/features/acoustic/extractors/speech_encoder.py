@@ -20,6 +20,8 @@ from pathosnet.features.acoustic.encoders.base import (
     side_by_side,
 )
 from pathosnet.features.acoustic.encoders.opening import HUB_PREFIX, open_same, open_speech_encoder
+from pathosnet.features.acoustic.encoders.top_layers import TopLayers
+from pathosnet.features.acoustic.encoders.whisper import Whisper
 from pathosnet.features.acoustic.extractors.base import AcousticExtractor, Part, Precision, register_extractor
 from pathosnet.features.registry import feature_name
 
@@ -46,10 +48,13 @@ class SpeechEncoderExtractor(AcousticExtractor):
         level: how the level is set.
         precision: of dense layers.
         feature_dim: known without the encoder.
+        unlocked: layers that the second stage of training unlocks, the highest of those that are computed; more than
+            there are stand for all. Of Whisper's encoder alone.
     """
 
     name = "speech-encoder"
     version = 1
+    keeps_hidden = False  # 100 kB a second, and quickly made again
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class SpeechEncoderExtractor(AcousticExtractor):
         level: Level = "peak",
         precision: Precision = "32",
         feature_dim: int | None = None,
+        unlocked: int = 0,
     ) -> None:
         if encoder is not None:
             chosen = parse_layers(layers, encoder)
@@ -81,6 +87,7 @@ class SpeechEncoderExtractor(AcousticExtractor):
         self.layers = layers
         self.rate = float(rate)
         self.level: Level = level
+        self.unlocked = unlocked
         if encoder is not None and layers == LEARNED:
             self.num_layers = encoder.num_layers + 1
 
@@ -107,6 +114,7 @@ class SpeechEncoderExtractor(AcousticExtractor):
             "level": self.level,
             "precision": self.precision,
             "feature_dim": self.feature_dim,
+            **({"unlocked": self.unlocked} if self.unlocked else {}),
         }
 
     @classmethod
@@ -131,6 +139,20 @@ class SpeechEncoderExtractor(AcousticExtractor):
             raise InputError(f"{self.name}: expected features of {self.feature_dim}, {self.source.name} has others")
         self.backbone = encoder
 
+    @property
+    def unlockable(self) -> TopLayers | None:
+        """The layers that the second stage of training unlocks; None if there are none.
+
+        Raises:
+            InputError: the encoder is of another family than Whisper's.
+        """
+        if not self.unlocked:
+            return None
+        if not isinstance(self.encoder, Whisper):
+            raise InputError(f"unlock: expected an encoder of Whisper's family, got {self.source.name}; use 0 with it")
+        layers, dim = parse_layers(self.layers, self.encoder), self.feature_dim
+        return TopLayers(self.encoder, layers, self.unlocked, finish=self._finished, feature_dim=dim)
+
     def recipe(self) -> dict[str, Any]:
         """Returns what of ``config()`` decides about the features; where the encoder comes from does not."""
         return {key: value for key, value in self.config().items() if key not in ("encoder", "revision")}
@@ -142,10 +164,13 @@ class SpeechEncoderExtractor(AcousticExtractor):
     @torch.no_grad()
     def extract(self, waveforms: Sequence[Tensor], part: Part = "features") -> list[Tensor]:
         """Computes the features of several recordings, see AcousticExtractor; none below the encoder's minimum."""
-        if part != "features":
-            raise ValueError(f"{self.name}: expected the part 'features', got {part!r}")
         encoder = self.encoder
-        layers = parse_layers(self.layers, encoder)
+        layers: Sequence[int] = parse_layers(self.layers, encoder)
+        finish = self._finished
+        if part == "frozen":
+            if (top := self.unlockable) is None:
+                raise ValueError(f"{self.name}: expected layers to unlock, got unlocked=0")
+            layers, finish = top.read, _side_by_side
         plans = [
             plan_windows(len(waveform), encoder, OVERLAP_SECONDS * SAMPLE_RATE)
             if len(waveform) >= encoder.min_samples
@@ -158,16 +183,17 @@ class SpeechEncoderExtractor(AcousticExtractor):
                 leveled = self.front_end(waveform) if plan else waveform
                 yield from (leveled[start:end] for start, end in plan)
 
-        states = self._combined(windows(), layers)
+        states = self._computed(windows(), layers)
         found = []
         for waveform, plan in zip(waveforms, plans, strict=True):
             own = [next(states) for _ in plan]
             starts = [start // encoder.hop_samples for start, _ in plan]
-            found.append(self._pooled(join_windows(own, starts)) if own else waveform.new_zeros(0, self.feature_dim))
+            width = self.feature_dim if part == "features" else encoder.dim * len(layers)
+            found.append(finish(join_windows(own, starts)) if own else waveform.new_zeros(0, width))
         return found
 
-    def _combined(self, windows: Iterator[Tensor], layers: Sequence[int]) -> Iterator[Tensor]:
-        """Computes ``(time, feature_dim)`` for each window, some of them together."""
+    def _computed(self, windows: Iterator[Tensor], layers: Sequence[int]) -> Iterator[Tensor]:
+        """Computes ``(layers, time, dim)`` for each window, some of them together."""
         waiting: list[Tensor] = []
         for window in windows:
             if waiting and sum(map(len, waiting)) + len(window) > SECONDS_TOGETHER * SAMPLE_RATE:
@@ -180,12 +206,15 @@ class SpeechEncoderExtractor(AcousticExtractor):
     def _together(self, windows: Sequence[Tensor], layers: Sequence[int]) -> Iterator[Tensor]:
         with torch.autocast(windows[0].device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             states = self.encoder(windows, layers)
-        for one in states:  # (layers, time, dim)
-            one = one.float()
-            yield one.transpose(0, 1).flatten(1) if side_by_side(self.layers) else one.mean(dim=0)
+        for one in states:
+            yield one.float()
 
-    def _pooled(self, vectors: Tensor) -> Tensor:
-        """Averages over the whole recording, or over stretches of time, the last of which may be shorter."""
+    def _finished(self, states: Tensor) -> Tensor:
+        """Makes features ``(time, feature_dim)`` of a recording's hidden states ``(layers, time, dim)``.
+
+        They are averaged over the whole recording, or over stretches of time, the last of which may be shorter.
+        """
+        vectors = _side_by_side(states) if side_by_side(self.layers) else states.mean(dim=0)
         if self.rate == 0:
             return vectors.mean(dim=0, keepdim=True)
         size = max(1, round(SAMPLE_RATE / self.encoder.hop_samples / self.rate))
@@ -193,6 +222,11 @@ class SpeechEncoderExtractor(AcousticExtractor):
             return vectors
         pooled = nn.functional.avg_pool1d(vectors.T, size, ceil_mode=True)  # counts what is there
         return pooled.T.contiguous()
+
+
+def _side_by_side(states: Tensor) -> Tensor:
+    """``(layers, time, dim)`` → ``(time, layers · dim)``."""
+    return states.transpose(0, 1).flatten(1)
 
 
 def make_encoder_extractor(value: str, **options: Any) -> SpeechEncoderExtractor:
