@@ -40,7 +40,7 @@ def normalize_level(waveform: Tensor, method: Level = "rms") -> Tensor:
     silent = peak < SILENT_PEAK
     unit = (waveform - torch.where(silent, 0, mean)).mul_(torch.where(silent, 1, 1 / peak))
     # Measured at one scale, so that no square over- or underflows.
-    gain = PEAK if method == "peak" else RMS / loud_rms(unit)
+    gain = torch.full_like(peak, PEAK) if method == "peak" else RMS / loud_rms(unit)
     return unit.mul_(torch.where(silent, 1, gain))
 
 

@@ -59,13 +59,12 @@ class Run:
 
     def kept(self) -> str:
         """Says of which epoch each stage's weights were kept."""
-        return "; ".join(
-            f"{stage.name}: epoch {stage.best_epoch + 1} of {stage.epochs}, "
-            + ", ".join(
-                f"{name} {stage.best[name]:.3f}" for name in ("val_loss", "val_uar", "val_ccc") if name in stage.best
-            )
-            for stage in self.stages
-        )
+
+        def describe(stage: StageResult) -> str:
+            figures = [f"{n} {stage.best[n]:.3f}" for n in ("val_loss", "val_uar", "val_ccc") if n in stage.best]
+            return ", ".join([f"{stage.name}: epoch {stage.best_epoch + 1} of {stage.epochs}", *figures])
+
+        return "; ".join(map(describe, self.stages))
 
 
 @dataclass(frozen=True)

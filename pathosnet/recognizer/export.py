@@ -7,7 +7,6 @@ sequence. A JSON file says how they fit together. Removing silence and looking w
 import copy
 import importlib
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,139 +20,26 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as fx_config
-from torch.overrides import TorchFunctionMode
 
 from pathosnet import __version__
-from pathosnet.audio.level import Level, normalize_level
+from pathosnet.audio.level import normalize_level
 from pathosnet.errors import InputError
 from pathosnet.features.acoustic import log_mel, silence, spectrogram
 from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
     GhostVLADExtractor,
-    LogMelExtractor,
-    VGGishExtractor,
+    SpeechEncoderExtractor,
 )
 from pathosnet.files import file_written_aside, read_json, to_path, write_json
-from pathosnet.models import TEXT, Classified, Inputs, SequenceEncoder
+from pathosnet.models import TEXT
+from pathosnet.recognizer.graphs import ExportedExtractor, ExportedNetwork, ExportedWhisper, exported
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import Target
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
+ExportedFeature = ExportedExtractor | ExportedWhisper
 Graph = Callable[..., np.ndarray]
 """Takes arrays, by the names of the graph's inputs; returns its output."""
-
-
-class ExportedNetwork(nn.Module):
-    """Padded feature sequences and their lengths → calibrated probabilities, or estimates of dimensions.
-
-    Args:
-        network: the branches under their classifier.
-        calibration_temperature: divides the logits.
-        target: what the outputs stand for.
-    """
-
-    def __init__(self, network: Classified, calibration_temperature: float, target: Target) -> None:
-        super().__init__()
-        self.network = network
-        self.calibration_temperature = calibration_temperature
-        self.target = target
-        self.step = 2 ** max(branch.num_pools for branch in network.modules() if isinstance(branch, SequenceEncoder))
-
-    def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
-        """Classifies a batch.
-
-        Args:
-            features: name → ``(batch, time, features)``; time may be 0.
-            lengths: name → ``(batch,)`` int64; 0 where there is nothing.
-
-        Returns:
-            ``(batch, labels)``.
-        """
-        padded, masks = {}, {}
-        for name, frames in features.items():
-            # To a multiple of what pooling divides by, and never down to one frame, which tracing takes for a constant.
-            time = (frames.shape[1] // self.step + 2) * self.step
-            padded[name] = nn.functional.pad(frames, (0, 0, 0, time - frames.shape[1]))
-            masks[name] = torch.arange(time, device=frames.device) < lengths[name].unsqueeze(1)
-        with _TraceablePooling():
-            logits = self.network.classify(Inputs(padded, masks))
-        return self.target.decode(logits, self.calibration_temperature)
-
-
-class _TraceablePooling(TorchFunctionMode):
-    """Puts the maximum of pairs in the place of ``max_pool1d``, which fixes the length that it is traced with."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is nn.functional.max_pool1d or func is torch.max_pool1d:
-            return torch.maximum(args[0][:, :, ::2], args[0][:, :, 1::2])
-        return func(*args, **(kwargs or {}))
-
-
-class ExportedExtractor(nn.Module):
-    """Waveform → feature sequence; its Fourier transform is a convolution, which every runtime has.
-
-    Args:
-        extractor: whose features; silence has to be removed before.
-    """
-
-    bands: Tensor
-    waves: Tensor
-
-    def __init__(self, extractor: AcousticExtractor) -> None:
-        super().__init__()
-        self.backbone = extractor.backbone
-        self.register_buffer("bands", log_mel.mel_matrix().float())
-        self.register_buffer("waves", _windowed_waves())
-        self.centered = isinstance(extractor, GhostVLADExtractor)
-        self.stft_hop = log_mel.HOP_SAMPLES
-        if isinstance(extractor, GhostVLADExtractor):
-            self.stft_hop = int(extractor.windowing["stft_hop"])
-            self.length, self.hop = (int(extractor.windowing[key]) for key in ("window_frames", "hop_frames"))
-        elif isinstance(extractor, VGGishExtractor):
-            self.length = self.hop = log_mel.EXAMPLE_FRAMES
-        elif isinstance(extractor, LogMelExtractor):
-            self.length = self.hop = extractor.stack
-        else:
-            raise InputError(
-                f"{extractor.name}: cannot be exported, only logmel, vggish and ghostvlad can; "
-                "run the model with pathosnet, or train one on those"
-            )
-        self.level: Level = extractor.level
-
-    @property
-    def min_samples(self) -> int:
-        """Samples that a waveform needs for one vector."""
-        return max(1, (self.length - 1) * self.stft_hop + (0 if self.centered else log_mel.WINDOW_SAMPLES))
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """``(samples,)`` at 16 kHz, at least ``min_samples`` → ``(time, feature_dim)``."""
-        padding = log_mel.WINDOW_SAMPLES // 2 if self.centered else 0
-        waveform = normalize_level(waveform, self.level)
-        parts = nn.functional.conv1d(waveform[None, None], self.waves, stride=self.stft_hop, padding=padding)[0]
-        real, imaginary = parts.T.chunk(2, dim=1)
-        magnitudes = (real.square() + imaginary.square()).sqrt()  # (frames, 257)
-        if self.centered:
-            deviation, mean = torch.std_mean(magnitudes, dim=1, correction=0, keepdim=True)
-            frames = (magnitudes - mean) / (deviation + spectrogram.EPSILON)
-        else:
-            frames = torch.log(magnitudes @ self.bands + log_mel.LOG_OFFSET)
-        count = (frames.shape[0] - self.length) // self.hop + 1
-        starts = torch.arange(count, device=frames.device) * self.hop
-        windows = frames[starts.unsqueeze(1) + torch.arange(self.length, device=frames.device)]
-        if self.backbone is None:
-            return windows.flatten(1)
-        features: Tensor = self.backbone(windows.transpose(1, 2) if self.centered else windows)
-        return features
-
-
-def _windowed_waves() -> Tensor:
-    """Returns a Hann window times cosines, then sines, ``(2 · 257, 1, 400)``."""
-    samples = torch.arange(log_mel.WINDOW_SAMPLES, dtype=torch.float64)
-    bins = torch.arange(spectrogram.NUM_BINS, dtype=torch.float64).unsqueeze(1)
-    angles = 2 * math.pi / log_mel.FFT_SAMPLES * bins * samples
-    window = torch.hann_window(log_mel.WINDOW_SAMPLES, periodic=True, dtype=torch.float64)
-    return torch.cat([angles.cos() * window, angles.sin() * window]).unsqueeze(1).float()
 
 
 @dataclass(frozen=True)
@@ -208,7 +94,7 @@ def export(model: PathosNet, out: str | Path, overwrite: bool = False) -> list[P
     if out.suffix == ".onnx":
         _require("onnx", "onnxscript")
     files = {name: out.with_suffix(f".{name}{out.suffix}") for name in model.acoustic}
-    extractors = {name: ExportedExtractor(extractor) for name, extractor in model.extractors.items()}
+    extractors = {name: exported(extractor) for name, extractor in model.extractors.items()}
     graphs = {out: _traceable_network(model)}
     graphs |= {files[name]: _traceable_extractor(extractor) for name, extractor in extractors.items()}
     description = _description_path(out)
@@ -276,13 +162,18 @@ def _feature_differences(
 ) -> Iterator[float]:
     for samples in (min_samples, min_samples + 1, 3 * min_samples + 77, 40_001 + min_samples):
         waveform = 0.1 * torch.randn(samples, generator=generator)
-        windows = _without_silence_removal(extractor, waveform.to(device))
-        # With gradients on, as in the graph: in float32.
-        with torch.enable_grad():
-            expected = windows if extractor.backbone is None else extractor.backbone(windows)
-        expected = expected.detach().cpu()
+        expected = _expected_features(extractor, waveform.to(device)).detach().cpu()
         found = torch.from_numpy(run(waveform=waveform.numpy()))
         yield float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+
+
+def _expected_features(extractor: AcousticExtractor, waveform: Tensor) -> Tensor:
+    if isinstance(extractor, SpeechEncoderExtractor):
+        return extractor(waveform)
+    windows = _without_silence_removal(extractor, waveform)
+    with torch.enable_grad():  # as in the graph: in float32
+        features: Tensor = windows if extractor.backbone is None else extractor.backbone(windows)
+    return features
 
 
 def _without_silence_removal(extractor: AcousticExtractor, waveform: Tensor) -> Tensor:
@@ -330,7 +221,7 @@ def _traceable_network(model: PathosNet) -> _Traceable:
     return _Traceable(_copied(module), (features, lengths), dynamic, inputs=inputs, output=model.target.output)
 
 
-def _traceable_extractor(extractor: ExportedExtractor) -> _Traceable:
+def _traceable_extractor(extractor: ExportedFeature) -> _Traceable:
     waveform = torch.zeros(3 * extractor.min_samples + 4321)
     return _Traceable(_copied(extractor), (waveform,), ({0: Dim.DYNAMIC},), inputs=["waveform"], output="features")
 
@@ -340,7 +231,7 @@ def _copied(module: nn.Module) -> nn.Module:
 
 
 def _describe(
-    model: PathosNet, out: Path, files: Mapping[str, Path], extractors: Mapping[str, ExportedExtractor]
+    model: PathosNet, out: Path, files: Mapping[str, Path], extractors: Mapping[str, ExportedFeature]
 ) -> dict[str, Any]:
     acoustic = {}
     for name, extractor in model.extractors.items():
@@ -357,6 +248,7 @@ def _describe(
             "inputs": {"waveform": ["samples"]},
             "outputs": {"features": ["time", extractor.feature_dim]},
             "min_samples": extractors[name].min_samples,
+            "max_samples": extractors[name].max_samples,
             "silence_removal": removal,
             "front_end": config,
         }

@@ -114,6 +114,12 @@ def test_the_model_predicts_with_what_was_learned_before_and_after_saving(run, e
     assert [one["name"] for one in stages] == [f"{name}-1-branches", f"{name}-2-unlocked"]
 
 
+def test_a_refitted_stage_has_no_figures_to_name(encoder, corpus, tmp_path):
+    run = train(corpus, tmp_path / "run", config(encoder, refit=True, epochs=1))
+    (name,) = run.model.extractors
+    assert run.kept().endswith(f"{name}-1-branches-refit: epoch 1 of 1; {name}-2-unlocked-refit: epoch 1 of 1")
+
+
 def test_the_figures_of_training_are_those_of_the_saved_model(run, corpus):
     from pathosnet import evaluate
 

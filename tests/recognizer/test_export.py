@@ -19,7 +19,8 @@ from pathosnet.features.acoustic.extractors import (
     VGGishExtractor,
 )
 from pathosnet.models import BranchOptions, EmotionNetwork, Ensemble
-from pathosnet.recognizer.export import ExportedExtractor, check, export
+from pathosnet.recognizer.export import check, export
+from pathosnet.recognizer.graphs import ExportedExtractor
 
 TEMPERATURE = 1.7
 LABELS = ("happiness", "anger", "sadness", "neutral")
@@ -199,6 +200,6 @@ def test_an_extractor_that_cannot_be_exported_says_so(tmp_path):
             return {}
 
     model = PathosNet(EmotionNetwork({"loudness": 1}, 4), {"loudness": Loudness(1)}, None)
-    with pytest.raises(InputError, match=r"loudness: cannot be exported, only logmel, vggish and ghostvlad can"):
+    with pytest.raises(InputError, match=r"loudness: cannot be exported, only logmel, vggish, ghostvlad and Whisper's encoders can"):
         export(model, tmp_path / "model.pt2")
     assert not list(tmp_path.iterdir())

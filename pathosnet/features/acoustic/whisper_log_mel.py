@@ -43,7 +43,7 @@ def whisper_log_mel(waveform: Tensor, num_bands: int = 80) -> Tensor:
 def limit_range(mel: Tensor) -> Tensor:
     """Takes the logarithm of mel powers, limits their range and brings them to about [-1, 1]."""
     log_mel = mel.clamp(min=FLOOR).log10()
-    return (torch.maximum(log_mel, log_mel.amax() - RANGE) + 4.0) / 4.0
+    return (torch.maximum(log_mel, log_mel.amax(dim=(0, 1)) - RANGE) + 4.0) / 4.0
 
 
 @lru_cache

@@ -102,6 +102,16 @@ class SpeechEncoderExtractor(AcousticExtractor):
             raise InputError(f"{self.name}: the encoder {self.source.name} was not opened")
         return self.backbone
 
+    @property
+    def is_side_by_side(self) -> bool:
+        """Whether a vector has several layers side by side, not their mean."""
+        return side_by_side(self.layers)
+
+    @property
+    def pooled_vectors(self) -> int | None:
+        """How many of the encoder's vectors are averaged to one; None for all of a recording."""
+        return max(1, round(SAMPLE_RATE / self.encoder.hop_samples / self.rate)) if self.rate else None
+
     def config(self) -> dict[str, Any]:
         """Returns the options, and which encoder it is."""
         return {
@@ -214,10 +224,10 @@ class SpeechEncoderExtractor(AcousticExtractor):
 
         They are averaged over the whole recording, or over stretches of time, the last of which may be shorter.
         """
-        vectors = _side_by_side(states) if side_by_side(self.layers) else states.mean(dim=0)
-        if self.rate == 0:
+        vectors = _side_by_side(states) if self.is_side_by_side else states.mean(dim=0)
+        size = self.pooled_vectors
+        if size is None:
             return vectors.mean(dim=0, keepdim=True)
-        size = max(1, round(SAMPLE_RATE / self.encoder.hop_samples / self.rate))
         if size == 1:
             return vectors
         pooled = nn.functional.avg_pool1d(vectors.T, size, ceil_mode=True)  # counts what is there
