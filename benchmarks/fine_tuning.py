@@ -1,6 +1,6 @@
 """Measures what a trained model is worth as a beginning, and prints Markdown tables.
 
-python benchmarks/fine_tuning.py emovo.csv [--model base] [--seeds 10]
+python benchmarks/fine_tuning.py emovo.csv [--model base] [--seeds 10] [--presets speech,offline]
 
 The model is fine-tuned on 5, 10, 20 and 40 utterances a class of a corpus that it was not trained on, a fifth of which
 validate. Presets train a model from nothing on the same utterances. Two of the corpus' speakers, another pair for every
@@ -33,7 +33,6 @@ from pathosnet.experiments.train import train_fold
 
 SIZES = (5, 10, 20, 40)
 NUM_TESTED = 2
-PRESETS = ("offline", "speech")
 PARTS = ("classifier", "branches")
 SHARED = {"text": (), "accelerator": "cpu", "logger": "none", "progress": False}
 
@@ -81,6 +80,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="CSV file with speakers.")
     parser.add_argument("--model", default="base", help="A model of the package, or a folder.")
     parser.add_argument("--seeds", type=int, default=10, help="Draws of utterances and speakers, up to 15.")
+    parser.add_argument("--presets", default="speech,offline", help="What trains from nothing.")
     options = parser.parse_args()
     model = PathosNet.from_pretrained(options.model)
     config = TrainConfig(**{**FINETUNE_DEFAULTS, **SHARED, "acoustic": ("logmel",)})
@@ -88,7 +88,9 @@ def main() -> None:
     prepared = prepare_with(corpus, copy.deepcopy(model.extractors), model.text, config=config)
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
-        nothing = {f"from nothing, preset {name}": from_nothing(corpus, name, logs) for name in PRESETS}
+        nothing = {
+            f"from nothing, preset {name}": from_nothing(corpus, name, logs) for name in options.presets.split(",")
+        }
         tuned = {f"fine-tuned: {part}": fine_tuned(model, prepared, config, part=part, logs=logs) for part in PARTS}
         untouched: Way = lambda split, _: compute_outputs(model, prepared.table, split.test)  # noqa: E731
         ways = {**nothing, f"{options.model}, not tuned": untouched, **tuned}

@@ -37,6 +37,7 @@ from pathosnet.models.network import BranchOptions, EmotionNetwork
 from pathosnet.recognizer.card import Facts
 from pathosnet.recognizer.files import read_safetensors, write_safetensors
 from pathosnet.recognizer.folder import WEIGHTS_FILE
+from pathosnet.recognizer.reach import measure_reach
 
 ENCODER = "whisper-base"
 LAYERS = "2,3,4,5"
@@ -119,6 +120,7 @@ def make_model(
     extractor: SpeechEncoderExtractor,
     facts: Facts,
     *,
+    features: Tensor,
     alone: float,
     known: ProfileCalibration,
 ) -> PathosNet:
@@ -128,6 +130,7 @@ def make_model(
         state: see ``fit_networks``.
         extractor: of the features.
         facts: for the card.
+        features: that it was trained on, ``(variants, recordings, features)``.
         alone: temperature without a profile.
         known: how it falls with one.
     """
@@ -146,7 +149,13 @@ def make_model(
         }
     )
     return PathosNet(
-        network, {name: extractor}, None, facts=facts, calibration_temperature=alone, profile_calibration=known
+        network,
+        {name: extractor},
+        None,
+        facts=facts,
+        calibration_temperature=alone,
+        profile_calibration=known,
+        reach=measure_reach(network, {name: features.flatten(0, 1).unsqueeze(1)}),
     )
 
 
@@ -197,7 +206,7 @@ def train(options: argparse.Namespace) -> None:
         print(f"temperatures: {alone} alone, {known}")
     names = dict.fromkeys(utterance.corpus for utterance in corpus.utterances)
     facts = Facts(corpora=tuple(facts_of_corpus(corpus, name) for name in names), seed=0)
-    save_small(make_model(state, extractor, facts, alone=alone, known=known), options.out)
+    save_small(make_model(state, extractor, facts, features=table.features, alone=alone, known=known), options.out)
     print(f"{options.out}: written")
 
 

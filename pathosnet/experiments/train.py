@@ -21,6 +21,7 @@ from pathosnet.experiments.settings import stage_settings, stage_trainer
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.table import FeatureTable
 from pathosnet.files import to_path
+from pathosnet.recognizer.reach import measure_reach
 from pathosnet.recognizer.recognizer import PathosNet
 from pathosnet.targets import ClassTarget, DimensionTarget
 from pathosnet.training import StageResult, train_stages
@@ -143,7 +144,7 @@ def predict_test_part(
     Models of dimensions are neither calibrated nor probed.
 
     Args:
-        model: gets its calibration temperature.
+        model: gets its calibration temperature, and how far its training part reaches.
         table: features of all utterances, as the model makes them.
         split: the parts.
         config: the options.
@@ -151,6 +152,7 @@ def predict_test_part(
         validated: logits of the validation part, of a network that never trained on it; the model's own if None. A
             model that was refitted on the validation part would find itself too sure there.
     """
+    model.reach = measure_reach(model.network, table.subset(split.train).sequences)
     tested = compute_logits(model, table, split.test) if split.test else None
     calibration = None
     if config.calibration != NONE and isinstance(model.target, ClassTarget):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pathosnet.models.branches import Standardize
 from pathosnet.models.inputs import Inputs
 from pathosnet.models.network import Classified, EmotionNetwork
 
@@ -38,9 +39,9 @@ class Ensemble(Classified):
         return {name: dim for network in self._networks() for name, dim in network.input_dims.items()}
 
     @property
-    def centers(self) -> dict[str, Tensor]:
-        """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
-        return {name: center for network in self._networks() for name, center in network.centers.items()}
+    def standardizers(self) -> dict[str, Standardize]:
+        """Acoustic feature → the training part's mean and deviation, of those that are standardized."""
+        return {name: one for network in self._networks() for name, one in network.standardizers.items()}
 
     @property
     def layer_weights(self) -> dict[str, list[float]]:

@@ -14,6 +14,7 @@ from pathosnet.models.branches import (
     AudioBranch,
     PooledBranch,
     SequenceEncoder,
+    Standardize,
     TextBranch,
 )
 from pathosnet.models.inputs import TEXT, Inputs, Lengths, Masks, make_inputs
@@ -66,9 +67,14 @@ class Classified(nn.Module):
         raise NotImplementedError
 
     @property
+    def standardizers(self) -> dict[str, Standardize]:
+        """Acoustic feature → the training part's mean and deviation, of those that are standardized."""
+        raise NotImplementedError
+
+    @property
     def centers(self) -> dict[str, Tensor]:
         """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
-        raise NotImplementedError
+        return {name: standardize.mean for name, standardize in self.standardizers.items()}
 
     @property
     def layer_weights(self) -> dict[str, list[float]]:
@@ -170,11 +176,11 @@ class EmotionNetwork(Classified):
         return dict(self._input_dims)
 
     @property
-    def centers(self) -> dict[str, Tensor]:
-        """Acoustic feature → the training part's mean, ``(features,)``, of those that are standardized."""
+    def standardizers(self) -> dict[str, Standardize]:
+        """Acoustic feature → the training part's mean and deviation, of those that are standardized."""
         branches = ((name, branch) for name, branch in self.branches.items() if name != TEXT)
         return {
-            name: branch.standardize.mean
+            name: branch.standardize
             for name, branch in branches
             if isinstance(branch, SequenceEncoder) and branch.standardize is not None
         }

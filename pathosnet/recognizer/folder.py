@@ -54,6 +54,7 @@ class ModelParts(NamedTuple):
     facts: Facts
     calibration_temperature: float
     profile_calibration: ProfileCalibration | None = None
+    reach: Mapping[str, float] | None = None
 
 
 def save_model(folder: Path, parts: ModelParts, *, embed_weights: bool = True, hold_encoders: bool = False) -> None:
@@ -93,6 +94,7 @@ def save_model(folder: Path, parts: ModelParts, *, embed_weights: bool = True, h
             **parts.labels.config(),
             "calibration_temperature": parts.calibration_temperature,
             **({"profile_calibration": asdict(parts.profile_calibration)} if parts.profile_calibration else {}),
+            **({"reach": dict(parts.reach)} if parts.reach else {}),
             "network": parts.network.config(),
             "acoustic": configs,
             "weights": weights,
@@ -145,6 +147,9 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
             raise ValueError(f"calibration_temperature: expected a number above 0, got {temperature}")
         adapted = config.get("profile_calibration")
         profile_calibration = ProfileCalibration(**adapted) if adapted is not None else None
+        reach = {str(name): float(farthest) for name, farthest in config.get("reach", {}).items()}
+        if not all(math.isfinite(farthest) and farthest > 0 for farthest in reach.values()):
+            raise ValueError(f"reach: expected numbers above 0, got {reach}")
         sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
         if text is None and config["text"] is not None:
             text = load_text(folder, config["text"])
@@ -153,6 +158,8 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         if dims != network.input_dims or len(target) != network.num_classes:
             known = f"{dims}, {target.labels}"
             raise ValueError(f"network of {network.input_dims} and {network.num_classes} labels, got {known}")
+        if reach.keys() - network.standardizers.keys():
+            raise ValueError(f"reach: expected features that are standardized, got {', '.join(reach)}")
     path = own_file(folder, WEIGHTS_FILE)
     state = read_safetensors(path)
     for name, backbone in _backbones(acoustic).items():
@@ -179,6 +186,7 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         facts=facts,
         calibration_temperature=temperature,
         profile_calibration=profile_calibration,
+        reach=reach,
     )
 
 

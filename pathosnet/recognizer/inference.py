@@ -22,6 +22,7 @@ from pathosnet.models import TEXT, Classified, pad_batch
 from pathosnet.recognizer.card import Facts
 from pathosnet.recognizer.front import extract_inputs
 from pathosnet.recognizer.prediction import Prediction
+from pathosnet.recognizer.reach import describe_distance
 from pathosnet.targets import Target, to_target
 
 Audio = Any
@@ -41,6 +42,8 @@ class EmotionRecognizer(nn.Module):
         facts: what is known about its making.
         calibration_temperature: divides the logits; see ``pathosnet.evaluation.calibration``.
         profile_calibration: how the temperature falls with a speaker's profile; None for not at all.
+        reach: acoustic feature → the distance beyond which a recording is warned of, see ``measure_reach``; None for
+            no such warning.
     """
 
     origin: str = ""
@@ -56,6 +59,7 @@ class EmotionRecognizer(nn.Module):
         facts: Facts | None = None,
         calibration_temperature: float = 1.0,
         profile_calibration: ProfileCalibration | None = None,
+        reach: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.target = to_target(labels)
@@ -72,6 +76,7 @@ class EmotionRecognizer(nn.Module):
         self.facts = facts or Facts()
         self.calibration_temperature = calibration_temperature
         self.profile_calibration = profile_calibration
+        self.reach = dict(reach or {})
         self.eval()
 
     @property
@@ -201,7 +206,8 @@ class EmotionRecognizer(nn.Module):
         answers = []
         for one, row, odd in zip(features, outputs, warnings, strict=True):
             make = Prediction.of if any(map(len, one.values())) else Prediction.of_nothing
-            answers.append(make(self.target, row.tolist(), odd))
+            far = describe_distance(self.network, self.reach, one)
+            answers.append(make(self.target, row.tolist(), (*odd, *far)))
         return answers
 
     def profile(self, recordings: Iterable[Audio], *, sample_rate: int | None = None) -> Profile:

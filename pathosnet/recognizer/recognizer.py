@@ -157,6 +157,7 @@ class PathosNet(EmotionRecognizer):
             facts=self.facts,
             calibration_temperature=self.calibration_temperature,
             profile_calibration=self.profile_calibration,
+            reach=self.reach,
         )
         save_model(folder, parts, embed_weights=embed_weights, hold_encoders=hold_encoders)
         backbones = {name: extractor.origin for name, extractor in acoustic.items()}
