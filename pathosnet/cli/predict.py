@@ -1,6 +1,7 @@
 """``pathosnet predict``."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from pathosnet.recognizer.shipped import split_model
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
+    from pathosnet.prediction.timeline import Segment
     from pathosnet.recognizer.prediction import Prediction
     from pathosnet.recognizer.recognizer import PathosNet
 
@@ -70,8 +72,7 @@ def predict(
     """
     model, names = split_model(inputs)
     inputs = Values(names)
-    if abstain is not None and not 0 <= abstain <= 1:
-        raise InputError(f"abstain: expected a probability from 0 to 1, got {abstain}")
+    check_abstain(abstain)
     if timeline or plot:
         if len(inputs) != 1:
             raise InputError(f"--timeline and --plot take one recording, got {len(inputs)}")
@@ -82,7 +83,7 @@ def predict(
         if adapt == "speaker" or profile:
             raise InputError("--adapt speaker and --profile are for short recordings; a long one takes --adapt all")
         _check_places(timeline, plot)
-        loaded = _load_to_answer(model, device, abstain)
+        loaded = load_to_answer(model, device, abstain)
         segments = _predict_timeline(
             loaded,
             inputs[0],
@@ -94,7 +95,7 @@ def predict(
             abstain=abstain,
             adapt=adapt == "all",
         )
-        _report_timeline(loaded, inputs[0], segments, plot=plot, json=json)
+        _report_timeline(inputs[0], segments, plot=plot, json=json)
         if not json:
             say_written(timeline, plot)
         return
@@ -108,7 +109,7 @@ def predict(
         raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
     _check_places(out, None)
     _predict_inputs(
-        _load_to_answer(model, device, abstain),
+        load_to_answer(model, device, abstain),
         find_inputs_of(inputs, text, language),
         workers=workers,
         out=out,
@@ -143,7 +144,14 @@ def _load(model: str, device: str) -> "PathosNet":
     return PathosNet.from_pretrained(model).to(device)
 
 
-def _load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
+def check_abstain(abstain: float | None) -> None:
+    """Refuses what is no probability, before a model is loaded."""
+    if abstain is not None and not 0 <= abstain <= 1:
+        raise InputError(f"abstain: expected a probability from 0 to 1, got {abstain}")
+
+
+def load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
+    """Loads a model on a device, one that can abstain if it is to."""
     loaded = _load(model, device)
     if abstain is not None and loaded.dimensional:
         raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
@@ -188,7 +196,7 @@ def _predict_inputs(
             elif json:
                 print_json(_record(one, answer, model))
             elif not isinstance(answer, InputError):
-                say(f"{one.name}: {_shown(answer)}")
+                say(f"{one.name}: {shown(answer)}")
     if out and json:
         print_json({"out": str(out), "predicted": len(inputs) - failed, "failed": failed})
     elif out:
@@ -235,7 +243,8 @@ def _record(
     return {"audio": audio, **found, **({"columns": dict(one.columns)} if one.columns else {})}
 
 
-def _shown(answer: "Prediction") -> str:
+def shown(answer: "Prediction") -> str:
+    """Says a prediction in one line."""
     label = answer.label or ("no answer" if answer.probabilities else "")
     values = _named(answer.values)
     return f"{label} ({values})" if label else values
@@ -278,21 +287,28 @@ def _predict_timeline(
     return segments
 
 
-def _report_timeline(model: "PathosNet", audio: str, segments: list[Any], plot: Path | None, json: bool) -> None:
+def _report_timeline(audio: str, segments: "Sequence[Segment]", *, plot: Path | None, json: bool) -> None:
     from pathosnet.prediction.timeline import overview
     from pathosnet.prediction.timeline_plot import plot_timeline
 
     if plot:
         plot_timeline(segments, plot)
-    told = overview(segments)
     if json:
-        print_json({"audio": audio, **told})
-        return
-    if model.dimensional:
+        print_json({"audio": audio, **overview(segments)})
+    else:
+        say(f"{audio}: {summed_up(segments)}")
+
+
+def summed_up(segments: "Sequence[Segment]") -> str:
+    """Says in one line what a timeline holds."""
+    from pathosnet.prediction.timeline import overview
+
+    told = overview(segments)
+    if "means" in told:
         shown = f"means: {_named(told['means'])}"
     else:
         shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
-    say(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shown})")
+    return f"{told['segments']} segments, {told['seconds']:.1f} s ({shown})"
 
 
 COMMAND = Command(predict)

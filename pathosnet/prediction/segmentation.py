@@ -12,6 +12,7 @@ Interval = tuple[float, float]
 """Start and end."""
 
 SHORTEST = 0.025
+ROUNDING = 1e-6  # of sums of seconds
 JOINED_ACROSS = 1.0
 """The longest pause across which a stretch that is too short is joined with its neighbour."""
 
@@ -122,8 +123,9 @@ def windows(duration: float, cutting: Cutting) -> list[Interval]:
     [(0.0, 5.0), (5.0, 10.0), (10.0, 12.0)]
     """
     hop = cutting.hop_seconds or cutting.window_seconds
+    least = min(cutting.min_seconds, cutting.window_seconds) - ROUNDING  # a whole window is never too short
     found = [(0.0, min(cutting.window_seconds, duration))]
-    while found[-1][1] < duration and duration - len(found) * hop >= cutting.min_seconds:
+    while found[-1][1] < duration and duration - len(found) * hop >= least:
         start = len(found) * hop
         found.append((start, min(start + cutting.window_seconds, duration)))
     return found
