@@ -70,6 +70,7 @@ def listen(
     check_abstain(abstain)
     with _opened(names[0] if names else None, microphone, raw) as (name, rate, chunks):
         from pathosnet.features.profile import Profile
+        from pathosnet.prediction.timeline import overview
 
         loaded = load_to_answer(model, device, abstain)
         known = Profile.load(profile) if profile else None
@@ -89,7 +90,7 @@ def listen(
         seconds = _follow(stream, chunks, tell)
     if not segments:
         raise InputError(f"{name}: nothing was heard")
-    say(summed_up(segments), sys.stderr)
+    say(summed_up(overview(segments)), sys.stderr)
     if seconds:
         say(f"computing a window took {statistics.median(seconds):.2f} s, at most {max(seconds):.2f} s", sys.stderr)
 

@@ -1,7 +1,7 @@
 """``pathosnet predict``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pathosnet.cli.arguments import Command
 from pathosnet.cli.output import print_json, say, say_written
 from pathosnet.errors import InputError
+from pathosnet.files import to_path
 from pathosnet.options import Values
 from pathosnet.prediction.segmentation import Cutting
 from pathosnet.recognizer.shipped import split_model
@@ -40,6 +41,7 @@ def predict(
     timeline: Path | None = None,
     plot: Path | None = None,
     transcript: Path | None = None,
+    speakers: Path | None = None,
     cutting: Cutting,
 ) -> None:
     """Recognize the emotions of recordings, or of one long recording over time.
@@ -59,15 +61,16 @@ def predict(
         out: Write a .csv or .jsonl file; it appears when all is done.
         overwrite: Replace files that exist.
         adapt: Adapt to each speaker's recordings, without labels: speaker (the column speaker of a CSV file, else the
-            folder, says who speaks), all (one speaker; of a long recording all of its segments), or none. Not where
-            somebody has the same emotion in all.
+            folder, says who speaks; in a long recording, the transcript), all (one speaker; of a long recording all of
+            its segments), or none. Not where somebody has the same emotion in all.
         profile: A speaker's profile that PathosNet.profile made and saved.
         abstain: Give no label that is less probable than this, such as 0.6; the probabilities are shown all the same.
         device: Where to compute: cpu, cuda, cuda:1, mps ...
         workers: Processes that read recordings; as many as suit if not given.
         timeline: Write the segments of one recording to a .csv or .jsonl file.
         plot: Draw the segments of one recording into a .png, .svg or .pdf file.
-        transcript: What is said in it and when, an .srt or .vtt file.
+        transcript: What is said in it and when, and perhaps by whom: an .srt, .vtt or .rttm file, or Whisper's .json.
+        speakers: Who speaks in it and when, such as an .rttm file, if the transcript does not say it.
         cutting: how a long recording is cut.
     """
     model, names = split_model(inputs)
@@ -80,8 +83,8 @@ def predict(
             raise InputError("--text is for short recordings; give the words of a long one with --transcript FILE.srt")
         if out:
             raise InputError("--out is for several recordings; the segments of one are written to --timeline")
-        if adapt == "speaker" or profile:
-            raise InputError("--adapt speaker and --profile are for short recordings; a long one takes --adapt all")
+        if profile:
+            raise InputError("--profile is for short recordings; a long one takes --adapt speaker or --adapt all")
         _check_places(timeline, plot)
         loaded = load_to_answer(model, device, abstain)
         segments = _predict_timeline(
@@ -91,15 +94,16 @@ def predict(
             overwrite=overwrite,
             cutting=cutting,
             transcript=transcript,
+            speakers=speakers,
             language=language,
             abstain=abstain,
-            adapt=adapt == "all",
+            adapt=adapt,
         )
         _report_timeline(inputs[0], segments, plot=plot, json=json)
         if not json:
             say_written(timeline, plot)
         return
-    if transcript or cutting != Cutting():
+    if transcript or speakers or cutting != Cutting():
         raise InputError("options for segments need --timeline FILE or --plot FILE")
     if not inputs and not (text and text.strip()):
         raise InputError("expected at least one recording, folder or CSV file, or --text")
@@ -207,7 +211,6 @@ def _predict_inputs(
 
 def find_inputs_of(names: Values, text: str | None, language: str | None) -> "list[PredictionInput]":
     """Lists what is to be predicted; a text alone if nothing else is named."""
-    from pathosnet.files import to_path
     from pathosnet.prediction.inputs import PredictionInput, describe_skipped, find_inputs
 
     for name in names:
@@ -262,25 +265,36 @@ def _predict_timeline(
     overwrite: bool,
     cutting: Cutting,
     transcript: Path | None,
+    speakers: Path | None,
     language: str | None,
     abstain: float | None,
-    adapt: bool,
-) -> list[Any]:
+    adapt: Adaptation,
+) -> "list[Segment]":
     from dataclasses import replace
 
     from pathosnet.prediction.tables import table_written
     from pathosnet.prediction.timeline import COLUMNS, predict_timeline
+    from pathosnet.prediction.transcripts import read_transcript
 
+    told = [read_transcript(file, to_path(audio).stem) for file in (transcript, speakers) if file]
+    named = any(cue.speaker for cues in told for cue in cues)
+    found = predict_timeline(
+        model,
+        audio,
+        cutting,
+        transcript=transcript,
+        speakers=speakers,
+        language=language,
+        adapt=adapt,
+        progress=True,
+    )
+    if abstain is not None:
+        found = (replace(segment, prediction=segment.prediction.abstain(abstain)) for segment in found)
     segments = []
     with ExitStack() as stack:
-        columns = [*COLUMNS, *_answer_columns(model), "text"]
+        columns = [*COLUMNS, *_answer_columns(model), "text", *(["speaker"] if named else [])]
         add = stack.enter_context(table_written(table, columns, overwrite)) if table else None
-        found = predict_timeline(
-            model, audio, cutting, transcript=transcript, language=language, adapt=adapt, progress=True
-        )
         for segment in found:
-            if abstain is not None:
-                segment = replace(segment, prediction=segment.prediction.abstain(abstain))
             segments.append(segment)
             if add is not None:
                 add(segment.to_dict())
@@ -296,14 +310,14 @@ def _report_timeline(audio: str, segments: "Sequence[Segment]", *, plot: Path | 
     if json:
         print_json({"audio": audio, **overview(segments)})
     else:
-        say(f"{audio}: {summed_up(segments)}")
+        told = overview(segments)
+        say(f"{audio}: {summed_up(told)}")
+        for speaker, own in told.get("speakers", {}).items():
+            say(f"  {speaker}: {summed_up(own)}")
 
 
-def summed_up(segments: "Sequence[Segment]") -> str:
-    """Says in one line what a timeline holds."""
-    from pathosnet.prediction.timeline import overview
-
-    told = overview(segments)
+def summed_up(told: Mapping[str, Any]) -> str:
+    """Says in one line what ``overview`` found in a timeline."""
     if "means" in told:
         shown = f"means: {_named(told['means'])}"
     else:
