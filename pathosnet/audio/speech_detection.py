@@ -3,6 +3,7 @@
 Source: Silero Team, Silero VAD, github.com/snakers4/silero-vad; the package brings its weights along (MIT).
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -25,7 +26,9 @@ class SpeechDetector:
 
     def __init__(self) -> None:
         self._silero = _import_silero()
-        self._network = self._silero.load_silero_vad()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # it comes as TorchScript
+            self._network = self._silero.load_silero_vad()
         self._probabilities: list[float] = []
         self._num_samples = 0
 
@@ -45,7 +48,7 @@ class SpeechDetector:
             self._hear(torch.nn.functional.pad(rest, (0, FRAME_SAMPLES - len(rest))))
 
     def _hear(self, samples: Tensor) -> None:
-        for frame in samples.split(FRAME_SAMPLES):
+        for frame in samples.reshape(-1, FRAME_SAMPLES):
             self._probabilities.append(self._network(frame, SAMPLE_RATE).item())
 
     def speech(self) -> list[tuple[float, float]]:

@@ -322,7 +322,7 @@ def summed_up(told: Mapping[str, Any]) -> str:
         shown = f"means: {_named(told['means'])}"
     else:
         shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
-    return f"{told['segments']} segments, {told['seconds']:.1f} s ({shown})"
+    return f"{told['segments']} segment{'s' * (told['segments'] != 1)}, {told['seconds']:.1f} s ({shown})"
 
 
 COMMAND = Command(predict)

@@ -1,7 +1,6 @@
 """Picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white.
 
-Where speakers are known, each has a lane in every row, and a bar beneath that sums up. Estimated dimensions have a panel
-each.
+Where speakers are known, each has a lane in every row, and a bar that sums up. Estimated dimensions have a panel each.
 """
 
 import itertools
