@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pathosnet.audio.raw import Raw
 from pathosnet.cli.arguments import Command
@@ -21,8 +21,6 @@ from pathosnet.options import Values
 from pathosnet.recognizer.shipped import STDIN, split_model
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pathosnet.audio.live import Chunk
     from pathosnet.prediction.live import LiveTimeline
     from pathosnet.prediction.timeline import Segment
@@ -135,7 +133,6 @@ def _is_pipe(name: str) -> bool:
 @contextmanager
 def _opened(source: str | None, microphone: str | None, raw: Raw) -> "Iterator[tuple[str, int, Iterator[Chunk]]]":
     """Opens what is to be heard: its name, its rate in Hz, its chunks."""
-    from pathosnet.audio.decoding import open_audio
     from pathosnet.audio.live import open_microphone, open_pipe
 
     with ExitStack() as stack:
@@ -150,17 +147,21 @@ def _opened(source: str | None, microphone: str | None, raw: Raw) -> "Iterator[t
             rate, chunks = stack.enter_context(open_pipe(file, raw, name=name))
             yield name, rate, chunks
         else:
-            rate, blocks = stack.enter_context(open_audio(to_path(source)))
-            yield source, rate, _chunks(blocks, rate)
+            heard = _read(to_path(source))
+            rate = next(heard)
+            yield source, rate, heard
 
 
-def _chunks(blocks: "Iterator[np.ndarray]", rate: int) -> "Iterator[Chunk]":
-    """Cuts the blocks of a file into seconds, so that its lines come one after the other."""
+def _read(path: Path) -> "Iterator[Any]":
+    """Yields the rate of a file, then chunks of a second, so that its lines come one after the other."""
+    from pathosnet.audio.decoding import open_audio
     from pathosnet.audio.live import Chunk
 
-    for block in blocks:
-        for start in range(0, len(block), rate):
-            yield Chunk(block[start : start + rate])
+    with open_audio(path) as (rate, blocks):  # in here, since it takes all errors for the file's
+        yield rate
+        for block in blocks:
+            for start in range(0, len(block), rate):
+                yield Chunk(block[start : start + rate])
 
 
 COMMAND = Command(listen)

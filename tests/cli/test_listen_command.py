@@ -78,6 +78,12 @@ def test_a_pipe_is_told_before_it_ends_and_ctrl_c_ends_it_calmly(model, talk):
     assert b"Traceback" not in err
 
 
+def test_what_goes_wrong_while_listening_is_not_said_to_be_the_file(model, talk, monkeypatch):
+    monkeypatch.setattr("pathosnet.cli.listen._line", lambda segment: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["listen", str(model), "talk.wav"])
+
+
 def test_a_window_that_takes_longer_than_its_hop_is_a_warning(model, talk, capsys, monkeypatch):
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
