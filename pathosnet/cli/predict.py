@@ -76,6 +76,8 @@ def predict(
     model, names = split_model(inputs)
     inputs = Values(names)
     check_abstain(abstain)
+    if profile and adapt != "none":
+        raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
     if timeline or plot:
         if len(inputs) != 1:
             raise InputError(f"--timeline and --plot take one recording, got {len(inputs)}")
@@ -83,8 +85,6 @@ def predict(
             raise InputError("--text is for short recordings; give the words of a long one with --transcript FILE.srt")
         if out:
             raise InputError("--out is for several recordings; the segments of one are written to --timeline")
-        if profile:
-            raise InputError("--profile is for short recordings; a long one takes --adapt speaker or --adapt all")
         _check_places(timeline, plot)
         loaded = load_to_answer(model, device, abstain)
         segments = _predict_timeline(
@@ -98,6 +98,7 @@ def predict(
             language=language,
             abstain=abstain,
             adapt=adapt,
+            profile=profile,
         )
         _report_timeline(inputs[0], segments, plot=plot, json=json)
         if not json:
@@ -109,8 +110,6 @@ def predict(
         raise InputError("expected at least one recording, folder or CSV file, or --text")
     if workers is not None and workers < 0:
         raise InputError(f"workers: expected 0 or more, got {workers}")
-    if profile and adapt != "none":
-        raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
     _check_places(out, None)
     _predict_inputs(
         load_to_answer(model, device, abstain),
@@ -269,9 +268,11 @@ def _predict_timeline(
     language: str | None,
     abstain: float | None,
     adapt: Adaptation,
+    profile: Path | None,
 ) -> "list[Segment]":
     from dataclasses import replace
 
+    from pathosnet.features.profile import Profile
     from pathosnet.prediction.tables import table_written
     from pathosnet.prediction.timeline import COLUMNS, predict_timeline
     from pathosnet.prediction.transcripts import read_transcript
@@ -286,6 +287,7 @@ def _predict_timeline(
         speakers=speakers,
         language=language,
         adapt=adapt,
+        profile=Profile.load(profile) if profile else None,
         progress=True,
     )
     if abstain is not None:

@@ -52,6 +52,7 @@ def predict_timeline(
     speakers: str | Path | None = None,
     language: str | None = None,
     adapt: Adaptation = "none",
+    profile: Profile | None = None,
     progress: bool = False,
 ) -> Iterator[Segment]:
     """Predicts the segments of a long recording, one after the other.
@@ -67,6 +68,7 @@ def predict_timeline(
         language: of the transcript; found out if None and the model has several.
         adapt: to the profile of each speaker's own segments, or to that of all segments, see ``PathosNet.profile``; for
             that they are read once more.
+        profile: of the speaker of all segments, instead.
         progress: show a progress bar, if there is a terminal to show it.
 
     Yields:
@@ -83,13 +85,17 @@ def predict_timeline(
         raise InputError("this model reads text alone: expected a transcript with times, such as .srt or .vtt")
     if (speakers is not None or adapt == "speaker") and not any(turn.speaker for turn in turns):
         raise InputError(f"{speakers or 'adapt: speaker'}: expected to learn who speaks, {NAMING}")
+    if profile is not None and adapt != "none":
+        raise InputError("adapt: makes profiles, and profile is one that was made; expected one of them")
     pieces = find_pieces(path, cutting, cues, turns=turns, progress=progress)
     if not len(model.acoustic):
         pieces = [piece for piece in pieces if piece.text]
     if not pieces:
         raise InputError(f"{path}: no segments found: nothing is heard for {cutting.min_seconds:g} s, or nothing said")
     bounds = [piece.bounds for piece in pieces]
-    profiles = _profiles(model, pieces, _cut(read_blocks(path), bounds), adapt=adapt)
+    profiles = (
+        [profile] * len(pieces) if profile else _profiles(model, pieces, _cut(read_blocks(path), bounds), adapt=adapt)
+    )
     utterances = (
         Utterance(waveform, piece.text or None, language, profile)
         for waveform, piece, profile in zip(_cut(read_blocks(path), bounds), pieces, profiles, strict=True)

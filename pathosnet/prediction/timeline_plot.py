@@ -53,13 +53,10 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     if segments[0].prediction.dimensions:
         _plot_dimensions(segments, path)
         return
-    from matplotlib.collections import PolyCollection
     from matplotlib.patches import Patch
     from matplotlib.ticker import PercentFormatter
 
-    labels = list(segments[0].prediction.probabilities)
-    others = itertools.cycle(OTHER_COLORS)
-    colors = {label: COLORS[label] if label in COLORS else next(others) for label in labels}
+    colors = colors_of(segments)
     lanes = {name: _columns(own) for name, own in _by_speaker(segments).items()}
     several = list(lanes) != [""]
     end = max(segment.end for segment in segments)
@@ -70,20 +67,17 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         step = _round_seconds(width / MAX_COLUMNS)
         lanes = {name: _averages(columns, step) for name, columns in lanes.items()}
         time += f", averages over {step} s"
-    border = {"edgecolor": "none"} if averaged else {"edgecolor": "white", "linewidth": 0.6}
     heights = [LANE_INCHES if several else ROW_INCHES] * (num_rows * len(lanes))
     heights += [0.3 + BAR_INCHES * len(lanes)] if several else []
     figure = new_figure(11.0, 1.25 + sum(heights) + (num_rows == 1 and not several) + 0.45 * several * (num_rows + 1))
     panels = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for i, (row, (name, columns)) in enumerate(itertools.product(range(num_rows), lanes.items())):
         axes, first, last = panels[i], row * width, (row + 1) * width
-        boxes = _boxes([column for column in columns if column.end > first and column.start < last], labels)
-        for label in labels:
-            axes.add_collection(PolyCollection(boxes[label], facecolor=colors[label], **border))
-        axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
+        within = [column for column in columns if column.end > first and column.start < last]
+        _draw_columns(axes, within, colors, border=not averaged)
         axes.set_yticks([] if several else [0.0, 0.5, 1.0])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _show_time(axes, first, last, longest=end)
+        show_time(axes, first, last, longest=end)
         if several:
             axes.set_ylabel(_shortened(name), rotation=0, ha="right", va="center", parse_math=False)
             axes.tick_params(labelbottom=(i + 1) % len(lanes) == 0)
@@ -92,11 +86,32 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         _plot_shares(panels[-1], _by_speaker(segments), colors)
     else:
         figure.supylabel("probability", fontsize="medium")
-    handles = [Patch(color=colors[label], label=label) for label in labels]
-    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+    handles = [Patch(color=color, label=label) for label, color in colors.items()]
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(colors), 6), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)  # a label may hold dollar signs
     figure.savefig(path, dpi=DPI)
+
+
+def colors_of(segments: Sequence[Segment]) -> dict[str, str]:
+    """Returns a color for each label, the same in every picture for the paper's emotions."""
+    others = itertools.cycle(OTHER_COLORS)
+    labels = segments[0].prediction.probabilities if segments else ()
+    return {label: COLORS[label] if label in COLORS else next(others) for label in labels}
+
+
+def draw_segments(axes: "Axes", segments: Sequence[Segment]) -> None:
+    """Draws the probabilities of segments as stacked boxes, and a strip above that shows the most probable label."""
+    _draw_columns(axes, _columns(segments), colors_of(segments), border=True)
+
+
+def _draw_columns(axes: "Axes", columns: Sequence[Column], colors: Mapping[str, str], *, border: bool) -> None:
+    from matplotlib.collections import PolyCollection
+
+    style = {"edgecolor": "white", "linewidth": 0.6} if border else {"edgecolor": "none"}
+    for label, boxes in _boxes(columns, list(colors)).items():
+        axes.add_collection(PolyCollection(boxes, facecolor=colors[label], **style))
+    axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
 
 
 def _plot_shares(axes: "Axes", lanes: Mapping[str, Sequence[Segment]], colors: Mapping[str, str]) -> None:
@@ -144,7 +159,7 @@ def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
         axes.hlines(values, starts, ends, color=own, linewidth=2.0)
         axes.set_ylabel(name, parse_math=False)
         axes.margins(y=0.15)
-        _show_time(axes, 0.0, longest, longest=longest)
+        show_time(axes, 0.0, longest, longest=longest)
     if len(speakers) > 1:
         handles = [Line2D([], [], color=f"C{i}", label=_shortened(name)) for i, name in enumerate(speakers)]
         legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(speakers), 6), frameon=False)
@@ -155,7 +170,8 @@ def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:
+def show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:
+    """Makes the horizontal axis one of time, from ``first`` to ``last`` second of ``longest``."""
     from matplotlib.ticker import MultipleLocator
 
     axes.set_xlim(first, last)
