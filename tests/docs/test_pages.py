@@ -54,6 +54,7 @@ ELSEWHERE = {
     "torchrun": "tests/training/test_ddp.py starts it",
     "srun": "tests/training/test_ddp.py makes the environment of its tasks",
     "sbatch": "tests/experiments/test_cross_validation.py makes the environment of its tasks",
+    "pathosnet app": "tests/app/test_page.py starts it",
     "arecord": "tests/cli/test_listen_command.py makes a pipe",
     "ffmpeg": "tests/cli/test_listen_command.py makes a pipe",
     "pathosnet listen --window-seconds": "it needs a microphone; tests/audio/test_live_sound.py has one that is made",
