@@ -48,7 +48,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
         try:
             found = answer(model, path, text or "", profile)
         except InputError as error:
-            return [_as_message(error, path), gradio.skip(), gradio.skip(), ""]
+            return [_as_message(error, path), None, [], ""]
         values = found.values if not model.dimensional else {}
         return [found.summary, values, found.parts, found.picture]
 
@@ -92,9 +92,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
         sound.change(ask_again, asked, told, **silently)
         text.submit(ask, asked, told, **silently)
         changed = clips.change(learn, [clips], [profile, known], api_name="profile")
-        changed.then(
-            lambda *given: ask(*given) if given[0] else [gradio.skip()] * 4, asked, told, api_visibility="private"
-        )
+        changed.then(ask_again, asked, told, **silently)
     return page
 
 

@@ -195,3 +195,16 @@ def test_the_command_writes_a_row_a_turn_and_sums_up_by_speaker(voice_model, her
     table = read_rows(here / "t.csv")
     assert list(table[0])[-2:] == ["text", "speaker"]
     assert [row["speaker"] for row in table] == ["anna", "ben", "ben", "anna"]
+
+
+def test_a_profile_that_was_made_counts_for_all_segments(voice_model, here, capsys):
+    voice_model.save_pretrained("model")
+    profile = voice_model.profile([tone(1.0, 900)], sample_rate=16_000)
+    profile.save("anna.safetensors")
+    main(["predict", "model", "talk.wav", "--timeline", "t.jsonl", "--segments=windows", "--profile=anna.safetensors"])
+    row = json.loads((here / "t.jsonl").read_text().splitlines()[0])
+    samples, _ = soundfile.read("talk.wav", dtype="float32")
+    expected = voice_model.predict(samples[:80_000], sample_rate=16_000, profile=profile).probabilities
+    assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match="profile is one that was made; expected one of them"):
+        list(predict_timeline(voice_model, "talk.wav", profile=profile, adapt="all"))
