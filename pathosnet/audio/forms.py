@@ -73,7 +73,7 @@ def as_file(audio: Any) -> Iterator[Path]:
 
 
 def to_array(samples: Any, name: str) -> np.ndarray:
-    """Makes samples of any kind an array, ``(samples,)`` or ``(samples, channels)``, of the type that they have.
+    """Makes samples of any kind an array of one axis or two, of the type that they have.
 
     Raises:
         InputError: they are no array, or have another number of axes.
@@ -87,5 +87,4 @@ def to_array(samples: Any, name: str) -> np.ndarray:
         raise InputError(f"{name}: expected samples as an array, got {type(samples).__name__} ({error})") from error
     if array.ndim not in (1, 2):
         raise InputError(f"{name}: expected samples of shape (samples,) or (samples, channels), got {array.shape}")
-    # A recording has more samples than channels: of two axes the longer one is time.
-    return array.T if array.ndim == 2 and array.shape[0] < array.shape[1] else array
+    return array

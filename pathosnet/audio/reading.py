@@ -12,7 +12,7 @@ from torch import Tensor
 from pathosnet.audio.decoding import open_audio
 from pathosnet.audio.forms import as_file, is_stream, to_array, unpack
 from pathosnet.audio.inspection import Inspection
-from pathosnet.audio.resampling import resample_blocks
+from pathosnet.audio.resampling import Resampler, resample_blocks
 from pathosnet.errors import InputError
 from pathosnet.files import to_path
 
@@ -67,7 +67,9 @@ def read_recording(audio: Any, rate: int | None = None, *, sample_rate: int = SA
     elif rate is None:
         raise InputError("samples were given without their rate; pass sample_rate=16000, or whatever they have")
     else:
-        samples = _to_float(audio, inspection.name)
+        array = to_array(audio, inspection.name)
+        # A recording has more samples than channels: of two axes the longer one is time.
+        samples = _to_float(array.T if array.ndim == 2 and len(array) < array.shape[1] else array, inspection.name)
         blocks = _to_waveform([samples], int(rate), sample_rate, inspection=inspection)
     found = list(blocks)
     return Recording(torch.cat(found) if len(found) > 1 else found[0], inspection.warnings())
@@ -175,6 +177,57 @@ def mix_blocks(blocks: Iterable[np.ndarray], rate: int, inspection: Inspection) 
         )
 
 
+class Incoming:
+    """A waveform that comes in chunks of any size, as mono 16 kHz, without seams between them.
+
+    Args:
+        rate: of the chunks, in Hz.
+        name: of the recording, for errors.
+
+    Raises:
+        InputError: the rate is none.
+
+    >>> incoming = Incoming(48_000)
+    >>> sum(len(incoming.add(np.zeros(size))) for size in (1, 47_000, 999)) + len(incoming.finish())
+    16000
+    """
+
+    def __init__(self, rate: int, name: str = "audio") -> None:
+        _check_rate(rate, name)
+        self.rate = rate
+        self.num_channels = 0
+        """Of the chunks; known with the first one."""
+        self._inspection = Inspection(name)
+        self._resampler = Resampler(rate, SAMPLE_RATE)
+
+    def add(self, samples: Any) -> Tensor:
+        """Takes the next chunk.
+
+        Args:
+            samples: ``(samples,)`` or ``(samples, channels)``, of any type that ``to_mono`` takes.
+
+        Returns:
+            What is known of the waveform since the chunk before, ``(samples,)`` float32; a filter holds some
+            milliseconds of it back if the rate has to be changed.
+
+        Raises:
+            InputError: the samples are not of that kind, or other channels than before.
+        """
+        name = self._inspection.name
+        block = _to_float(to_array(samples, name), name)
+        self.num_channels = self.num_channels or block.shape[1]
+        if block.shape[1] != self.num_channels:
+            expected = f"chunks with {self.num_channels} channels, like the first"
+            raise InputError(f"{name}: expected {expected}, got samples of shape {np.shape(samples)}")
+        mixed = _mean_of_channels(block)
+        self._inspection.add(mixed, self.rate, block)
+        return torch.from_numpy(self._resampler.add(mixed).copy())
+
+    def finish(self) -> Tensor:
+        """Returns the end of the waveform, ``(samples,)``."""
+        return torch.from_numpy(self._resampler.finish().copy())
+
+
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
     channels = samples.T
     if len(channels) == 1:
@@ -183,9 +236,8 @@ def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
         return sum(channels[1:], channels[0]) / np.float32(len(channels))  # faster than a mean over a short axis
 
 
-def _to_float(samples: Any, name: str) -> np.ndarray:
-    """Makes samples of any kind float32, ``(samples, channels)``."""
-    array = to_array(samples, name)
+def _to_float(array: np.ndarray, name: str) -> np.ndarray:
+    """Makes samples of any type, ``(samples,)`` or ``(samples, channels)``, float32 with two axes."""
     if array.ndim == 2 and not 0 < array.shape[1] <= MAX_CHANNELS:
         raise InputError(f"{name}: expected at most {MAX_CHANNELS} channels, got samples of shape {array.shape}")
     if array.dtype in (np.int8, np.int16, np.int32):

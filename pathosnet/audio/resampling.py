@@ -39,17 +39,47 @@ def resample_blocks(blocks: Iterable[np.ndarray], rate: int, sample_rate: int) -
     Yields:
         What ``resample`` returns for the whole, in pieces of other lengths than the blocks.
     """
-    if rate == sample_rate:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=QUALITY)
-    num_samples = made = 0
+    resampler = Resampler(rate, sample_rate)
     for block in blocks:
-        num_samples += len(block)
-        resampled = stream.resample_chunk(block)
-        made += len(resampled)
-        yield resampled
-    # The library rounds the length; silence behind the end makes sure that the last sample is there.
-    silence = np.zeros(rate // sample_rate + 1, np.float32)
-    total = -(-num_samples * sample_rate // rate)
-    yield stream.resample_chunk(silence, last=True)[: total - made]
+        yield resampler.add(block)
+    yield resampler.finish()
+
+
+class Resampler:
+    """Resamples a waveform that comes in blocks; ``resample_blocks`` for those whom the blocks are handed to.
+
+    Args:
+        rate: of the blocks, in Hz.
+        sample_rate: of the result, in Hz.
+
+    >>> resampler = Resampler(44_100, 16_000)
+    >>> sum(len(resampler.add(np.zeros(441, np.float32))) for _ in range(100)) + len(resampler.finish())
+    16000
+    """
+
+    def __init__(self, rate: int, sample_rate: int) -> None:
+        self._rates = rate, sample_rate
+        self._num_samples = self._made = 0
+        self._stream = None
+        if rate != sample_rate:
+            self._stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=QUALITY)
+
+    def add(self, block: np.ndarray) -> np.ndarray:
+        """Takes the next block ``(samples,)`` float32; returns what is known of the result since the last one."""
+        if self._stream is None:
+            return block
+        resampled: np.ndarray = self._stream.resample_chunk(block)
+        self._num_samples += len(block)
+        self._made += len(resampled)
+        return resampled
+
+    def finish(self) -> np.ndarray:
+        """Returns the end of the result, which was waiting for samples that do not come."""
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        rate, sample_rate = self._rates
+        # The library rounds the length; silence behind the end makes sure that the last sample is there.
+        silence = np.zeros(rate // sample_rate + 1, np.float32)
+        total = -(-self._num_samples * sample_rate // rate)
+        end: np.ndarray = self._stream.resample_chunk(silence, last=True)[: total - self._made]
+        return end

@@ -1,6 +1,7 @@
 """``pathosnet predict``."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pathosnet.cli.arguments import Command
 from pathosnet.cli.output import print_json, say, say_written
 from pathosnet.errors import InputError
+from pathosnet.files import to_path
 from pathosnet.options import Values
 from pathosnet.prediction.segmentation import Cutting
 from pathosnet.recognizer.shipped import split_model
@@ -15,6 +17,7 @@ from pathosnet.targets import DimensionTarget
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
+    from pathosnet.prediction.timeline import Segment
     from pathosnet.recognizer.prediction import Prediction
     from pathosnet.recognizer.recognizer import PathosNet
 
@@ -39,6 +42,7 @@ def predict(
     timeline: Path | None = None,
     plot: Path | None = None,
     transcript: Path | None = None,
+    speakers: Path | None = None,
     cutting: Cutting,
 ) -> None:
     """Recognize the emotions of recordings, or of one long recording over time.
@@ -58,21 +62,23 @@ def predict(
         out: Write a .csv or .jsonl file; it appears when all is done.
         overwrite: Replace files that exist.
         adapt: Adapt to each speaker's recordings, without labels: speaker (the column speaker of a CSV file, else the
-            folder, says who speaks), all (one speaker; of a long recording all of its segments), or none. Not where
-            somebody has the same emotion in all.
+            folder, says who speaks; in a long recording, the transcript), all (one speaker; of a long recording all of
+            its segments), or none. Not where somebody has the same emotion in all.
         profile: A speaker's profile that PathosNet.profile made and saved.
         abstain: Give no label that is less probable than this, such as 0.6; the probabilities are shown all the same.
         device: Where to compute: cpu, cuda, cuda:1, mps ...
         workers: Processes that read recordings; as many as suit if not given.
         timeline: Write the segments of one recording to a .csv or .jsonl file.
         plot: Draw the segments of one recording into a .png, .svg or .pdf file.
-        transcript: What is said in it and when, an .srt or .vtt file.
+        transcript: What is said in it and when, and perhaps by whom: an .srt, .vtt or .rttm file, or Whisper's .json.
+        speakers: Who speaks in it and when, such as an .rttm file, if the transcript does not say it.
         cutting: how a long recording is cut.
     """
     model, names = split_model(inputs)
     inputs = Values(names)
-    if abstain is not None and not 0 <= abstain <= 1:
-        raise InputError(f"abstain: expected a probability from 0 to 1, got {abstain}")
+    check_abstain(abstain)
+    if profile and adapt != "none":
+        raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
     if timeline or plot:
         if len(inputs) != 1:
             raise InputError(f"--timeline and --plot take one recording, got {len(inputs)}")
@@ -80,10 +86,8 @@ def predict(
             raise InputError("--text is for short recordings; give the words of a long one with --transcript FILE.srt")
         if out:
             raise InputError("--out is for several recordings; the segments of one are written to --timeline")
-        if adapt == "speaker" or profile:
-            raise InputError("--adapt speaker and --profile are for short recordings; a long one takes --adapt all")
         _check_places(timeline, plot)
-        loaded = _load_to_answer(model, device, abstain)
+        loaded = load_to_answer(model, device, abstain)
         segments = _predict_timeline(
             loaded,
             inputs[0],
@@ -91,25 +95,25 @@ def predict(
             overwrite=overwrite,
             cutting=cutting,
             transcript=transcript,
+            speakers=speakers,
             language=language,
             abstain=abstain,
-            adapt=adapt == "all",
+            adapt=adapt,
+            profile=profile,
         )
-        _report_timeline(loaded, inputs[0], segments, plot=plot, json=json)
+        _report_timeline(inputs[0], segments, plot=plot, json=json)
         if not json:
             say_written(timeline, plot)
         return
-    if transcript or cutting != Cutting():
+    if transcript or speakers or cutting != Cutting():
         raise InputError("options for segments need --timeline FILE or --plot FILE")
     if not inputs and not (text and text.strip()):
         raise InputError("expected at least one recording, folder or CSV file, or --text")
     if workers is not None and workers < 0:
         raise InputError(f"workers: expected 0 or more, got {workers}")
-    if profile and adapt != "none":
-        raise InputError("--adapt makes profiles, --profile takes one that was made; expected one of them")
     _check_places(out, None)
     _predict_inputs(
-        _load_to_answer(model, device, abstain),
+        load_to_answer(model, device, abstain),
         find_inputs_of(inputs, text, language),
         workers=workers,
         out=out,
@@ -144,7 +148,14 @@ def _load(model: str, device: str) -> "PathosNet":
     return PathosNet.from_pretrained(model).to(device)
 
 
-def _load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
+def check_abstain(abstain: float | None) -> None:
+    """Refuses what is no probability, before a model is loaded."""
+    if abstain is not None and not 0 <= abstain <= 1:
+        raise InputError(f"abstain: expected a probability from 0 to 1, got {abstain}")
+
+
+def load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
+    """Loads a model on a device, one that can abstain if it is to."""
     loaded = _load(model, device)
     if abstain is not None and isinstance(loaded.target, DimensionTarget):
         raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
@@ -189,7 +200,7 @@ def _predict_inputs(
             elif json:
                 print_json(_record(one, answer, model))
             elif not isinstance(answer, InputError):
-                say(f"{one.name}: {_shown(answer)}")
+                say(f"{one.name}: {shown(answer)}")
     if out and json:
         print_json({"out": str(out), "predicted": len(inputs) - failed, "failed": failed})
     elif out:
@@ -200,7 +211,6 @@ def _predict_inputs(
 
 def find_inputs_of(names: Values, text: str | None, language: str | None) -> "list[PredictionInput]":
     """Lists what is to be predicted; a text alone if nothing else is named."""
-    from pathosnet.files import to_path
     from pathosnet.prediction.inputs import PredictionInput, describe_skipped, find_inputs
 
     for name in names:
@@ -232,7 +242,8 @@ def _record(
     return {"audio": audio, **found, **({"columns": dict(one.columns)} if one.columns else {})}
 
 
-def _shown(answer: "Prediction") -> str:
+def shown(answer: "Prediction") -> str:
+    """Says a prediction in one line."""
     label = answer.label or ("no answer" if answer.probabilities else "")
     values = _named(answer.values)
     return f"{label} ({values})" if label else values
@@ -250,46 +261,67 @@ def _predict_timeline(
     overwrite: bool,
     cutting: Cutting,
     transcript: Path | None,
+    speakers: Path | None,
     language: str | None,
     abstain: float | None,
-    adapt: bool,
-) -> list[Any]:
+    adapt: Adaptation,
+    profile: Path | None,
+) -> "list[Segment]":
     from dataclasses import replace
 
+    from pathosnet.features.profile import Profile
     from pathosnet.prediction.tables import table_written
     from pathosnet.prediction.timeline import COLUMNS, predict_timeline
+    from pathosnet.prediction.transcripts import read_transcript
 
+    told = [read_transcript(file, to_path(audio).stem) for file in (transcript, speakers) if file]
+    named = any(cue.speaker for cues in told for cue in cues)
+    found = predict_timeline(
+        model,
+        audio,
+        cutting,
+        transcript=transcript,
+        speakers=speakers,
+        language=language,
+        adapt=adapt,
+        profile=Profile.load(profile) if profile else None,
+        progress=True,
+    )
+    if abstain is not None:
+        found = (replace(segment, prediction=segment.prediction.abstain(abstain)) for segment in found)
     segments = []
     with ExitStack() as stack:
-        columns = [*COLUMNS, *model.target.answer_columns, "text"]
+        columns = [*COLUMNS, *model.target.answer_columns, "text", *(["speaker"] if named else [])]
         add = stack.enter_context(table_written(table, columns, overwrite)) if table else None
-        found = predict_timeline(
-            model, audio, cutting, transcript=transcript, language=language, adapt=adapt, progress=True
-        )
         for segment in found:
-            if abstain is not None:
-                segment = replace(segment, prediction=segment.prediction.abstain(abstain))
             segments.append(segment)
             if add is not None:
                 add(segment.to_dict())
     return segments
 
 
-def _report_timeline(model: "PathosNet", audio: str, segments: list[Any], plot: Path | None, json: bool) -> None:
+def _report_timeline(audio: str, segments: "Sequence[Segment]", *, plot: Path | None, json: bool) -> None:
     from pathosnet.prediction.timeline import overview
     from pathosnet.prediction.timeline_plot import plot_timeline
 
     if plot:
         plot_timeline(segments, plot)
-    told = overview(segments)
     if json:
-        print_json({"audio": audio, **told})
-        return
-    if isinstance(model.target, DimensionTarget):
+        print_json({"audio": audio, **overview(segments)})
+    else:
+        told = overview(segments)
+        say(f"{audio}: {summed_up(told)}")
+        for speaker, own in told.get("speakers", {}).items():
+            say(f"  {speaker}: {summed_up(own)}")
+
+
+def summed_up(told: Mapping[str, Any]) -> str:
+    """Says in one line what ``overview`` found in a timeline."""
+    if "means" in told:
         shown = f"means: {_named(told['means'])}"
     else:
         shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
-    say(f"{audio}: {told['segments']} segments, {told['seconds']:.1f} s ({shown})")
+    return f"{told['segments']} segment{'s' * (told['segments'] != 1)}, {told['seconds']:.1f} s ({shown})"
 
 
 COMMAND = Command(predict)

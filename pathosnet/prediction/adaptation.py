@@ -1,9 +1,10 @@
 """Profiles of the speakers in a collection of recordings, made of the recordings themselves, without labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
+from torch import Tensor
 from tqdm import tqdm
 
 from pathosnet.audio.inspection import USELESS
@@ -15,7 +16,7 @@ from pathosnet.prediction.inputs import PredictionInput
 from pathosnet.recognizer.recognizer import PathosNet
 
 Adaptation = Literal["none", "speaker", "all"]
-"""Whose recordings share a profile: nobody's, those of each speaker, or all of them."""
+"""Whose recordings, or turns of one recording, share a profile: nobody's, those of each speaker, or all of them."""
 SPEAKER = "speaker"
 AT_ONCE = 32
 
@@ -46,21 +47,39 @@ def make_profiles(
     if adapt == "none":
         return [None] * len(inputs)
     speakers = [speaker_of(one) if adapt == "speaker" else "" for one in inputs]
-    profiles: dict[str, Profile] = {}
     bar = tqdm(total=len(inputs), desc="profiles", unit="input", leave=False, disable=None if progress else True)
     with bar:
         audible = _audible(read_ahead(inputs, workers), speakers, bar)
-        while batch := list(islice(audible, AT_ONCE)):
-            features = model.extract([recording.waveform for _, recording in batch])
-            for (speaker, _), one in zip(batch, features, strict=True):
-                try:
-                    profile = model.profile_of([one])
-                except InputError:
-                    if not model.network.centers:
-                        raise
-                    continue  # too short for the features
-                profiles[speaker] = profiles[speaker] + profile if speaker in profiles else profile
+        profiles = gather_profiles(model, ((speaker, recording.waveform) for speaker, recording in audible))
     return [profiles.get(speaker) for speaker in speakers]
+
+
+def gather_profiles(model: PathosNet, recordings: Iterable[tuple[str, Tensor]]) -> dict[str, Profile]:
+    """Makes a profile of each speaker, from recordings of which some at a time are in memory.
+
+    Args:
+        model: which is to predict them.
+        recordings: speaker, and a waveform ``(samples,)`` at 16 kHz.
+
+    Returns:
+        Speaker → profile; nobody of whom all recordings are too short for the features.
+
+    Raises:
+        InputError: the model cannot adapt.
+    """
+    profiles: dict[str, Profile] = {}
+    remaining = iter(recordings)
+    while batch := list(islice(remaining, AT_ONCE)):
+        features = model.extract([waveform for _, waveform in batch])
+        for (speaker, _), one in zip(batch, features, strict=True):
+            try:
+                profile = model.profile_of([one])
+            except InputError:
+                if not model.network.centers:
+                    raise
+                continue  # too short for the features
+            profiles[speaker] = profiles[speaker] + profile if speaker in profiles else profile
+    return profiles
 
 
 def speaker_of(one: PredictionInput) -> str:

@@ -7,11 +7,13 @@ from typing import Literal, get_args
 
 from pathosnet.errors import InputError
 
-Segments = Literal["pauses", "windows", "cues"]
+Segments = Literal["pauses", "windows", "cues", "turns"]
+Detector = Literal["loudness", "silero"]
 Interval = tuple[float, float]
 """Start and end."""
 
 SHORTEST = 0.025
+ROUNDING = 1e-6  # of sums of seconds
 JOINED_ACROSS = 1.0
 """The longest pause across which a stretch that is too short is joined with its neighbour."""
 
@@ -20,10 +22,13 @@ JOINED_ACROSS = 1.0
 class Cutting:
     """How a long recording is cut into segments."""
 
-    segments: Segments = "pauses"
-    """Cut at pauses in the sound, into windows of one length, or at the cues of the transcript."""
+    segments: Segments | None = None
+    """Cut at pauses in the sound, into windows of one length, at the cues of the transcript, or where speakers take
+    turns; if not given, at turns where speakers are known, else at pauses."""
     pause_seconds: float = 0.3
-    """Pauses: shorter ones do not end a segment."""
+    """Pauses, turns: shorter pauses do not end a segment."""
+    detector: Detector = "loudness"
+    """Pauses: what is no pause: what is loud, or what Silero's network takes for speech (extra silero)."""
     pause_db: float | None = None
     """Pauses: what is so many decibels below the loudest moment is silence; found from the noise if not given."""
     min_seconds: float = 0.5
@@ -37,8 +42,10 @@ class Cutting:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        if self.segments not in get_args(Segments):
+        if self.segments not in (None, *get_args(Segments)):
             raise InputError(f"segments: expected {', '.join(get_args(Segments))}, got {self.segments!r}")
+        if self.detector not in get_args(Detector):
+            raise InputError(f"detector: expected {' or '.join(get_args(Detector))}, got {self.detector!r}")
         lowest = {"pause_seconds": 0.0, "pause_db": 0.0}
         lowest |= dict.fromkeys(("min_seconds", "window_seconds", "hop_seconds"), SHORTEST)
         for name, bound in lowest.items():
@@ -122,8 +129,9 @@ def windows(duration: float, cutting: Cutting) -> list[Interval]:
     [(0.0, 5.0), (5.0, 10.0), (10.0, 12.0)]
     """
     hop = cutting.hop_seconds or cutting.window_seconds
+    least = min(cutting.min_seconds, cutting.window_seconds) - ROUNDING  # a whole window is never too short
     found = [(0.0, min(cutting.window_seconds, duration))]
-    while found[-1][1] < duration and duration - len(found) * hop >= cutting.min_seconds:
+    while found[-1][1] < duration and duration - len(found) * hop >= least:
         start = len(found) * hop
         found.append((start, min(start + cutting.window_seconds, duration)))
     return found

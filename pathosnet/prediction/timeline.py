@@ -2,31 +2,28 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from pathosnet.audio.reading import SAMPLE_RATE, read_blocks
+from pathosnet.audio.inspection import USELESS, inspect_waveform
+from pathosnet.audio.reading import read_blocks
 from pathosnet.errors import InputError
-from pathosnet.features.acoustic.silence import FRAME_SAMPLES, HOP_SAMPLES, MIN_POWER, frame_power, loud_intervals
 from pathosnet.features.profile import Profile
 from pathosnet.files import to_path
-from pathosnet.prediction.adaptation import AT_ONCE
-from pathosnet.prediction.captions import Cue, read_captions, words_by_interval
-from pathosnet.prediction.segmentation import SHORTEST, Cutting, Interval, cut_at_pauses, windows
+from pathosnet.prediction.adaptation import Adaptation, gather_profiles
+from pathosnet.prediction.pieces import NAMING, Piece, find_pieces, progress_bar
+from pathosnet.prediction.segmentation import Cutting
 from pathosnet.prediction.stream import Utterance, predict_stream
+from pathosnet.prediction.transcripts import read_transcript
 from pathosnet.recognizer.prediction import Prediction
 from pathosnet.recognizer.recognizer import PathosNet
 
+ALL = "all"
 COLUMNS = ("start", "end")
-"""First columns of a timeline as a table; the model's outputs and ``text`` follow."""
-QUIETEST = 0.05  # this share of a recording is taken for noise
-ABOVE_NOISE_DB = 6.0
-LEAST_DB, MOST_DB = 15.0, 60.0  # a pause is so far below the loudest moment, whatever the noise
+"""First columns of a timeline as a table; the model's outputs, ``text`` and perhaps ``speaker`` follow."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,13 @@ class Segment:
     end: float
     prediction: Prediction
     text: str = ""
+    speaker: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the times, the prediction's fields and the text as JSON values."""
+        """Returns the times, the prediction's fields, the text, and the speaker if one is known, as JSON values."""
         times = {"start": round(self.start, 3), "end": round(self.end, 3)}
-        return {**times, **self.prediction.to_dict(), "text": self.text}
+        found = {**times, **self.prediction.to_dict(), "text": self.text}
+        return {**found, "speaker": self.speaker} if self.speaker else found
 
 
 def predict_timeline(
@@ -50,8 +49,10 @@ def predict_timeline(
     cutting: Cutting | None = None,
     *,
     transcript: str | Path | None = None,
+    speakers: str | Path | None = None,
     language: str | None = None,
-    adapt: bool = False,
+    adapt: Adaptation = "none",
+    profile: Profile | None = None,
     progress: bool = False,
 ) -> Iterator[Segment]:
     """Predicts the segments of a long recording, one after the other.
@@ -61,11 +62,13 @@ def predict_timeline(
     Args:
         model: to ask. One that reads text alone predicts the segments in which something is said.
         path: the recording, of any length.
-        cutting: where to cut; at pauses if None.
-        transcript: what is said and when, ``.srt`` or ``.vtt``.
+        cutting: where to cut; see Cutting if None.
+        transcript: what is said and when, and perhaps by whom: ``.srt``, ``.vtt``, ``.rttm``, or Whisper's ``.json``.
+        speakers: who speaks when, such as ``.rttm``, if the transcript does not say it.
         language: of the transcript; found out if None and the model has several.
-        adapt: adapt to the profile of the recording's own segments, see ``PathosNet.profile``; for that they are read
-            once more.
+        adapt: to the profile of each speaker's own segments, or to that of all segments, see ``PathosNet.profile``; for
+            that they are read once more.
+        profile: of the speaker of all segments, instead.
         progress: show a progress bar, if there is a terminal to show it.
 
     Yields:
@@ -76,100 +79,49 @@ def predict_timeline(
             adapt.
     """
     path, cutting = to_path(path), cutting or Cutting()
-    cues = read_captions(transcript) if transcript is not None else []
-    if not cues and (cutting.segments == "cues" or not len(model.acoustic)):
-        why = "segments: cues" if cutting.segments == "cues" else "this model reads text alone"
-        raise InputError(f"{why}: expected a transcript with times, .srt or .vtt")
-    power, num_samples = frame_power(_read(path, progress))
-    _check_cues(cues, num_samples / SAMPLE_RATE, path, transcript=transcript)
-    intervals, texts = _segments(power, num_samples, cutting, cues=cues)
+    cues = read_transcript(transcript, path.stem) if transcript is not None else []
+    turns = read_transcript(speakers, path.stem) if speakers is not None else cues
+    if not any(cue.text for cue in cues) and not len(model.acoustic):
+        raise InputError("this model reads text alone: expected a transcript with times, such as .srt or .vtt")
+    if (speakers is not None or adapt == "speaker") and not any(turn.speaker for turn in turns):
+        raise InputError(f"{speakers or 'adapt: speaker'}: expected to learn who speaks, {NAMING}")
+    if profile is not None and adapt != "none":
+        raise InputError("adapt: makes profiles, and profile is one that was made; expected one of them")
+    pieces = find_pieces(path, cutting, cues, turns=turns, progress=progress)
     if not len(model.acoustic):
-        intervals = [interval for interval, text in zip(intervals, texts, strict=True) if text]
-        texts = [text for text in texts if text]
-    if not intervals:
+        pieces = [piece for piece in pieces if piece.text]
+    if not pieces:
         raise InputError(f"{path}: no segments found: nothing is heard for {cutting.min_seconds:g} s, or nothing said")
-    bounds = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in intervals]
-    profile = _own_profile(model, _cut(_read(path), bounds)) if adapt else None
-    pieces = _cut(_read(path), bounds)
-    utterances = (Utterance(piece, text or None, language, profile) for piece, text in zip(pieces, texts, strict=True))
-    bar = _bar("segments", progress, total=len(intervals), unit="segment")
-    with bar:
-        answers = predict_stream(model, utterances)
-        for (start, end), text, answer in zip(intervals, texts, answers, strict=True):
+    bounds = [piece.bounds for piece in pieces]
+    profiles = (
+        [profile] * len(pieces) if profile else _profiles(model, pieces, _cut(read_blocks(path), bounds), adapt=adapt)
+    )
+    utterances = (
+        Utterance(waveform, piece.text or None, language, profile)
+        for waveform, piece, profile in zip(_cut(read_blocks(path), bounds), pieces, profiles, strict=True)
+    )
+    with progress_bar("segments", progress, total=len(pieces), unit="segment") as bar:
+        for piece, answer in zip(pieces, predict_stream(model, utterances), strict=True):
             if isinstance(answer, InputError):
-                raise InputError(f"{path}, {start:.1f}–{end:.1f} s: {answer}") from answer
+                raise InputError(f"{path}, {piece.start:.1f}–{piece.end:.1f} s: {answer}") from answer
             bar.update()
-            yield Segment(start, end, answer, text=text)
+            yield Segment(piece.start, piece.end, answer, text=piece.text, speaker=piece.speaker)
 
 
-def _own_profile(model: PathosNet, pieces: Iterator[Tensor]) -> Profile | None:
-    """Makes a profile of segments, some at a time; None where all are too short for the features."""
-    profile: Profile | None = None
-    while batch := list(islice(pieces, AT_ONCE)):
-        for features in model.extract(batch):
-            if model.network.centers and not all(len(features[name]) for name in model.network.centers):
-                continue
-            one = model.profile_of([features])
-            profile = one if profile is None else profile + one
-    return profile
+def _profiles(
+    model: PathosNet, pieces: Sequence[Piece], waveforms: Iterable[Tensor], *, adapt: Adaptation
+) -> list[Profile | None]:
+    """Makes the profile for each piece from all pieces of its speaker; none for a speaker who is not known."""
+    if adapt == "none":
+        return [None] * len(pieces)
+    names = [piece.speaker if adapt == "speaker" else ALL for piece in pieces]
+    known = ((name, one) for name, one in zip(names, waveforms, strict=True) if name and not _is_silent(one))
+    profiles = gather_profiles(model, known)
+    return [profiles.get(name) for name in names]
 
 
-def _check_cues(cues: Sequence[Cue], duration: float, path: Path, transcript: str | Path | None) -> None:
-    if cues and cues[-1].start > duration:
-        late = next(cue for cue in cues if cue.start > duration)
-        raise InputError(
-            f"{transcript}, line {late.line}: begins at {late.start:.1f} s, after the end of {path} "
-            f"({duration:.1f} s); is it another recording's?"
-        )
-
-
-def _segments(
-    power: Tensor, num_samples: int, cutting: Cutting, cues: Sequence[Cue]
-) -> tuple[list[Interval], list[str]]:
-    """Returns the segments by their start, and what is said in each."""
-    duration = num_samples / SAMPLE_RATE
-    if cutting.segments == "cues":
-        heard = [cue for cue in cues if min(cue.end, duration) - cue.start >= SHORTEST]
-        return [(cue.start, min(cue.end, duration)) for cue in heard], [cue.text for cue in heard]
-    if cutting.segments == "windows":
-        intervals = windows(duration, cutting)
-    else:
-        sounds = _sounds(power, num_samples, cutting.pause_db)
-        intervals = cut_at_pauses(sounds, power.tolist(), HOP_SAMPLES / SAMPLE_RATE, cutting=cutting)
-    return intervals, words_by_interval(cues, intervals)
-
-
-def _sounds(power: Tensor, num_samples: int, pause_db: float | None) -> list[Interval]:
-    """Finds what is not silent, within half a hop where it begins and ends suddenly."""
-    if power.max() <= MIN_POWER:
-        return []
-    top_db = _depth_of_pauses(power) if pause_db is None else pause_db
-    sounds = []
-    for first, last in loud_intervals(power, num_samples, top_db).tolist():
-        # Frames that merely touch the sound are loud, too: half a frame before it, and half a frame and a hop after.
-        start = first + (FRAME_SAMPLES - HOP_SAMPLES) // 2 if first else 0
-        end = last - (FRAME_SAMPLES + HOP_SAMPLES) // 2 if last < num_samples else last
-        if start < end:
-            sounds.append((start / SAMPLE_RATE, end / SAMPLE_RATE))
-    return sounds
-
-
-def _depth_of_pauses(power: Tensor) -> float:
-    """Returns how far below the loudest frame the noise ends: people shout and whisper in one recording."""
-    decibels = 10.0 * torch.log10(power.clamp(min=MIN_POWER))
-    noise = torch.quantile(decibels, QUIETEST)
-    return float((decibels.max() - noise - ABOVE_NOISE_DB).clamp(LEAST_DB, MOST_DB))
-
-
-def _read(path: Path, progress: bool = False) -> Iterator[Tensor]:
-    with _bar("listening for pauses", progress, unit="s") as bar:
-        for block in read_blocks(path):
-            bar.update(len(block) // SAMPLE_RATE)
-            yield block
-
-
-def _bar(title: str, progress: bool, **options: Any) -> tqdm:
-    return tqdm(desc=title, leave=False, disable=None if progress else True, **options)
+def _is_silent(waveform: Tensor) -> bool:
+    return bool(set(inspect_waveform(waveform)) & set(USELESS))
 
 
 def _cut(blocks: Iterator[Tensor], bounds: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
@@ -187,8 +139,17 @@ def overview(segments: Sequence[Segment]) -> dict[str, Any]:
 
     Returns:
         How many ``segments``, the ``seconds`` that they cover (where they overlap, once), and ``shares``: of the time,
-        for how much each label is the most probable one; or ``means`` of estimated dimensions over the time.
+        for how much each label is the most probable one; or ``means`` of estimated dimensions over the time. Where
+        speakers are known, ``speakers``: the same for the segments of each, who speaks most first.
     """
+    told = _overview(segments)
+    names = dict.fromkeys(segment.speaker for segment in segments if segment.speaker)
+    own = {name: _overview([segment for segment in segments if segment.speaker == name]) for name in names}
+    by_time = sorted(own, key=lambda name: -own[name]["seconds"])
+    return {**told, "speakers": {name: own[name] for name in by_time}} if own else told
+
+
+def _overview(segments: Sequence[Segment]) -> dict[str, Any]:
     covered, until = 0.0, 0.0
     for segment in segments:
         covered += max(0.0, segment.end - max(segment.start, until))

@@ -1,6 +1,6 @@
 """Picture of a timeline: rows of time like lines of text, the probabilities stacked, pauses left white.
 
-Estimated dimensions have a panel each.
+Where speakers are known, each has a lane in every row, and a bar that sums up. Estimated dimensions have a panel each.
 """
 
 import itertools
@@ -22,6 +22,8 @@ STRETCH = 0.05  # so much of a row does not begin a new one
 MAX_TICKS = 7  # in a row
 TICK_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
 MAX_COLUMNS = 150  # in a row; more would be too thin to tell apart
+ROW_INCHES, LANE_INCHES, BAR_INCHES = 1.25, 0.65, 0.28
+MAX_LETTERS = 18  # of a speaker's name
 STRIP = 0.12  # height of the strip that shows the most probable label, as a share of the row's
 COLORS = {"happiness": "#f2b134", "anger": "#d1495b", "sadness": "#3d6fb4", "neutral": "#b9bec6"}
 OTHER_COLORS = ("tab:green", "tab:purple", "tab:brown", "tab:cyan", "tab:pink", "tab:olive")
@@ -51,44 +53,101 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     if segments[0].prediction.dimensions:
         _plot_dimensions(segments, path)
         return
-    from matplotlib.collections import PolyCollection
     from matplotlib.patches import Patch
     from matplotlib.ticker import PercentFormatter
 
-    labels = list(segments[0].prediction.probabilities)
-    others = itertools.cycle(OTHER_COLORS)
-    colors = {label: COLORS[label] if label in COLORS else next(others) for label in labels}
+    colors = colors_of(segments)
+    lanes = {name: _columns(own) for name, own in _by_speaker(segments).items()}
+    several = list(lanes) != [""]
     end = max(segment.end for segment in segments)
-    num_rows, width = _rows(end)
-    columns = _columns(segments)
-    averaged = len(columns) > num_rows * MAX_COLUMNS
+    num_rows, width = _rows(end, max(1, MAX_ROWS // len(lanes)))
+    averaged = any(len(columns) > num_rows * MAX_COLUMNS for columns in lanes.values())
     time = _time_label(end)
     if averaged:
         step = _round_seconds(width / MAX_COLUMNS)
-        columns = _averages(columns, step)
+        lanes = {name: _averages(columns, step) for name, columns in lanes.items()}
         time += f", averages over {step} s"
-    figure = new_figure(11.0, 1.25 + 1.25 * num_rows + (num_rows == 1))
-    for i, axes in enumerate(rows := figure.subplots(num_rows, 1, squeeze=False)[:, 0]):
-        first, last = i * width, (i + 1) * width
-        boxes = _boxes([column for column in columns if column.end > first and column.start < last], labels)
-        for label in labels:
-            border = {"edgecolor": "none"} if averaged else {"edgecolor": "white", "linewidth": 0.6}
-            axes.add_collection(PolyCollection(boxes[label], facecolor=colors[label], **border))
-        axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
-        axes.set_yticks([0.0, 0.5, 1.0])
+    heights = [LANE_INCHES if several else ROW_INCHES] * (num_rows * len(lanes))
+    heights += [0.3 + BAR_INCHES * len(lanes)] if several else []
+    figure = new_figure(11.0, 1.25 + sum(heights) + (num_rows == 1 and not several) + 0.45 * several * (num_rows + 1))
+    panels = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for i, (row, (name, columns)) in enumerate(itertools.product(range(num_rows), lanes.items())):
+        axes, first, last = panels[i], row * width, (row + 1) * width
+        within = [column for column in columns if column.end > first and column.start < last]
+        _draw_columns(axes, within, colors, border=not averaged)
+        axes.set_yticks([] if several else [0.0, 0.5, 1.0])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _show_time(axes, first, last, longest=end)
-    rows[-1].set_xlabel(time)
-    figure.supylabel("probability", fontsize="medium")
-    handles = [Patch(color=colors[label], label=label) for label in labels]
-    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+        show_time(axes, first, last, longest=end)
+        if several:
+            axes.set_ylabel(_shortened(name), rotation=0, ha="right", va="center", parse_math=False)
+            axes.tick_params(labelbottom=(i + 1) % len(lanes) == 0)
+    panels[num_rows * len(lanes) - 1].set_xlabel(time)
+    if several:
+        _plot_shares(panels[-1], _by_speaker(segments), colors)
+    else:
+        figure.supylabel("probability", fontsize="medium")
+    handles = [Patch(color=color, label=label) for label, color in colors.items()]
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(colors), 6), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)  # a label may hold dollar signs
     figure.savefig(path, dpi=DPI)
 
 
+def colors_of(segments: Sequence[Segment]) -> dict[str, str]:
+    """Returns a color for each label, the same in every picture for the paper's emotions."""
+    others = itertools.cycle(OTHER_COLORS)
+    labels = segments[0].prediction.probabilities if segments else ()
+    return {label: COLORS[label] if label in COLORS else next(others) for label in labels}
+
+
+def draw_segments(axes: "Axes", segments: Sequence[Segment]) -> None:
+    """Draws the probabilities of segments as stacked boxes, and a strip above that shows the most probable label."""
+    _draw_columns(axes, _columns(segments), colors_of(segments), border=True)
+
+
+def _draw_columns(axes: "Axes", columns: Sequence[Column], colors: Mapping[str, str], *, border: bool) -> None:
+    from matplotlib.collections import PolyCollection
+
+    style = {"edgecolor": "white", "linewidth": 0.6} if border else {"edgecolor": "none"}
+    for label, boxes in _boxes(columns, list(colors)).items():
+        axes.add_collection(PolyCollection(boxes, facecolor=colors[label], **style))
+    axes.set_ylim(0.0, 1.0 + 1.5 * STRIP)
+
+
+def _plot_shares(axes: "Axes", lanes: Mapping[str, Sequence[Segment]], colors: Mapping[str, str]) -> None:
+    """Draws a bar for each speaker: for how much of the time each label is the most probable one."""
+    names = [f"{_shortened(name)}, {overview(own)['seconds']:.0f} s" for name, own in lanes.items()]
+    left = [0.0] * len(names)
+    for label, color in colors.items():
+        shares = [overview(own)["shares"][label] for own in lanes.values()]
+        axes.barh(range(len(names)), shares, left=left, height=0.7, color=color, edgecolor="white", linewidth=0.6)
+        for i, share in enumerate(shares):
+            if share >= 0.05:  # narrower ones hold no number
+                axes.text(left[i] + share / 2, i, f"{share:.0%}", ha="center", va="center", fontsize=8)
+        left = [start + share for start, share in zip(left, shares, strict=True)]
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+    axes.set(xlim=(0.0, 1.0), ylim=(len(names) - 0.5, -0.5), xlabel="share of the time, by the most probable emotion")
+    axes.spines[:].set_visible(False)
+
+
+def _by_speaker(segments: Sequence[Segment]) -> dict[str, list[Segment]]:
+    """Returns the segments of each speaker, who speaks first first."""
+    lanes: dict[str, list[Segment]] = {}
+    for segment in segments:
+        lanes.setdefault(segment.speaker, []).append(segment)
+    return lanes
+
+
+def _shortened(name: str) -> str:
+    name = name or "not known"
+    return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
+
+
 def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
-    names = list(segments[0].prediction.dimensions)
+    from matplotlib.lines import Line2D
+
+    names, speakers = list(segments[0].prediction.dimensions), list(_by_speaker(segments))
     starts, ends = zip(*((segment.start, segment.end) for segment in segments), strict=True)
     longest, means = max(ends), overview(segments)["means"]
     figure = new_figure(11.0, 0.7 + 1.5 * len(names))
@@ -96,16 +155,23 @@ def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
     for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
         values = [segment.prediction.dimensions[name] for segment in segments]
         axes.axhline(means[name], color="tab:gray", linewidth=0.8, linestyle="--")
-        axes.hlines(values, starts, ends, color=f"C{i}", linewidth=2.0)
+        own = [f"C{speakers.index(segment.speaker)}" for segment in segments] if len(speakers) > 1 else f"C{i}"
+        axes.hlines(values, starts, ends, color=own, linewidth=2.0)
         axes.set_ylabel(name, parse_math=False)
         axes.margins(y=0.15)
-        _show_time(axes, 0.0, longest, longest=longest)
+        show_time(axes, 0.0, longest, longest=longest)
+    if len(speakers) > 1:
+        handles = [Line2D([], [], color=f"C{i}", label=_shortened(name)) for i, name in enumerate(speakers)]
+        legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(speakers), 6), frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     figure.align_ylabels(panels)
     panels[-1].set_xlabel(f"{_time_label(longest)}; dashed: mean over the time")
     figure.savefig(path, dpi=DPI)
 
 
-def _show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:
+def show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:
+    """Makes the horizontal axis one of time, from ``first`` to ``last`` second of ``longest``."""
     from matplotlib.ticker import MultipleLocator
 
     axes.set_xlim(first, last)
@@ -128,9 +194,9 @@ def clock(seconds: float, longest: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if longest >= 3600 else f"{minutes:02}:{rest:02}"
 
 
-def _rows(end: float) -> tuple[int, float]:
-    """Returns how many rows there are, and how many seconds each shows."""
-    rows = MAX_ROWS + STRETCH
+def _rows(end: float, most: int = MAX_ROWS) -> tuple[int, float]:
+    """Returns how many rows there are, ``most`` at most, and how many seconds each shows."""
+    rows = most + STRETCH
     seconds = next((row for row in ROW_SECONDS if row * rows >= end), math.ceil(end / rows / 3600) * 3600)
     num_rows = max(1, math.ceil(end / seconds - STRETCH))
     return num_rows, end if num_rows == 1 else max(seconds, end / num_rows)

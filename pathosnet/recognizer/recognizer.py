@@ -204,6 +204,15 @@ class PathosNet(EmotionRecognizer):
             options = {"commit_message": commit_message, "revision": branch, "create_pr": create_pr}
             return upload_folder(folder, repo_id, private, token=token, **options)
 
+    def stream(self, sample_rate: int | None = None, **options: Any) -> "pathosnet.LiveTimeline":
+        """Opens a stream for sound that comes in chunks; one answer a window goes out.
+
+        Args:
+            sample_rate: of the chunks, in Hz; None if they are ``(rate, samples)``.
+            **options: ``window_seconds``, ``hop_seconds`` and others, see ``pathosnet.LiveTimeline``.
+        """
+        return pathosnet.LiveTimeline(self, sample_rate, **options)
+
     def finetune(self, corpus: str | Path | Sequence[str | Path], out: str | Path, **options: Any) -> Any:
         """Trains a copy of the model further; see ``pathosnet.finetune``, which this calls."""
         return pathosnet.finetune(self, corpus, out, **options)

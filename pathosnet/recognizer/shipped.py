@@ -17,6 +17,7 @@ SHIPPED = ("base", "small")
 """``base`` hears with Whisper-base's encoder, which is fetched once; ``small`` needs nothing but the package."""
 ENCODER_OF_BASE = "whisper-base"
 TABLE_SUFFIX = ".csv"
+STDIN = "-"
 
 
 def is_shipped(name: str) -> bool:
@@ -49,8 +50,8 @@ def names_model(name: str) -> bool:
     A model is a name of the package's, the folder of a run or a model, or what is not there and is no recording, table
     or pattern: a name on the hub, or a mistake.
     """
-    if is_shipped(name):
-        return True
+    if is_shipped(name) or name == STDIN:
+        return name != STDIN
     from pathosnet.audio.decoding import audio_suffixes  # help is to answer without loading what reads recordings
 
     path = to_path(name)

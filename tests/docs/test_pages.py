@@ -54,6 +54,10 @@ ELSEWHERE = {
     "torchrun": "tests/training/test_ddp.py starts it",
     "srun": "tests/training/test_ddp.py makes the environment of its tasks",
     "sbatch": "tests/experiments/test_cross_validation.py makes the environment of its tasks",
+    "pathosnet app": "tests/app/test_page.py starts it",
+    "arecord": "tests/cli/test_listen_command.py makes a pipe",
+    "ffmpeg": "tests/cli/test_listen_command.py makes a pipe",
+    "pathosnet listen --window-seconds": "it needs a microphone; tests/audio/test_live_sound.py has one that is made",
     "pathosnet train corpus.csv --out runs/ddp": "tests/training/test_ddp.py: it starts processes",
     "pathosnet transcribe emofilm.csv --out emofilm-asr.csv --recognizer hf:": "tests/corpora/test_speech_to_text.py",
 }
@@ -96,6 +100,8 @@ def files(tmp_path_factory) -> Path:
         shutil.copy(place / f"{emotion}_0.wav", place / "clips" / f"{number:03}.wav")
     shutil.copy(place / "anger_0.wav", place / "clip.wav")
     write_tone(place / "interview.wav", 2.0)
+    (place / "interview.rttm").write_text("SPEAKER interview 1 0.2 1.5 <NA> <NA> anna <NA> <NA>\n")
+    (place / "interview.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.500\n<v Anna>a wonderful day\n")
     (place / "interview.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\na wonderful day\n")
     save_weights(place / "vggish-10086976.pth", random_vggish("relu"))
     write_keras(place / "weights.h5", thin_resnet_layers(rng))

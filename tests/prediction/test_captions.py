@@ -2,6 +2,7 @@ import pytest
 
 from pathosnet.errors import InputError
 from pathosnet.prediction.captions import Cue, read_captions, words_by_interval
+from pathosnet.prediction.transcripts import read_transcript
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -85,10 +86,10 @@ def test_errors_name_file_and_line(tmp_path, content, message):
 
 
 def test_a_transcript_of_another_kind_or_none_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"talk\.txt: expected a transcript with times, \.srt or \.vtt"):
-        read_captions(write(tmp_path, SRT, "talk.txt"))
+    with pytest.raises(InputError, match=r"talk\.txt: expected a transcript with times, \.srt, .*or \.json"):
+        read_transcript(write(tmp_path, SRT, "talk.txt"))
     with pytest.raises(InputError, match=r"absent\.srt: cannot be read"):
-        read_captions(tmp_path / "absent.srt")
+        read_transcript(tmp_path / "absent.srt")
 
 
 def test_words_go_where_the_middle_of_their_share_is():

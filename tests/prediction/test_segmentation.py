@@ -62,7 +62,7 @@ def test_windows_cover_the_recording():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"segments": "words"}, "segments: expected pauses, windows, cues, got 'words'"),
+        ({"segments": "words"}, "segments: expected pauses, windows, cues, turns, got 'words'"),
         ({"window_seconds": 0}, "window_seconds: expected at least 0.025, got 0"),
         ({"hop_seconds": -1}, "hop_seconds: expected at least 0.025, got -1"),
         ({"pause_seconds": float("nan")}, "pause_seconds: expected at least 0, got nan"),

@@ -204,7 +204,7 @@ def test_timeline_adapts_to_the_recordings_own_segments(tmp_path):
     torch.nn.init.xavier_uniform_(network.classifier.weight)  # a linear network begins at zeros
     model = PathosNet(network, {"logmel": LogMelExtractor()}, None)
     plain = list(predict_timeline(model, path))
-    adapted = list(predict_timeline(model, path, adapt=True))
+    adapted = list(predict_timeline(model, path, adapt="all"))
     pieces = [load_audio(path)[round(one.start * 16_000) : round(one.end * 16_000)] for one in plain]
     profile = model.profile([(16_000, piece.numpy()) for piece in pieces])
     assert profile.num_recordings == len(plain)
