@@ -14,7 +14,7 @@ INPUT_ERROR = 2
 INTERRUPTED = 130
 COMMANDS = (
     *("demo", "corpora", "train", "finetune", "evaluate", "predict", "cross-validate", "baseline", "compare"),
-    *("tune", "robustness", "transcribe", "export", "features", "weights"),
+    *("audit", "tune", "robustness", "transcribe", "export", "features", "weights"),
 )
 
 

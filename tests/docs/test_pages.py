@@ -95,6 +95,8 @@ def files(tmp_path_factory) -> Path:
     for number, emotion in ((1, "happiness"), (2, "anger")):
         shutil.copy(place / f"{emotion}_0.wav", place / "clips" / f"{number:03}.wav")
     shutil.copy(place / "anger_0.wav", place / "clip.wav")
+    (place / "train.txt").write_text("ann_anger_1.wav\nbob_anger_1.wav\n")
+    (place / "test.txt").write_text("eve_anger_1.wav\n")
     write_tone(place / "interview.wav", 2.0)
     (place / "interview.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\na wonderful day\n")
     save_weights(place / "vggish-10086976.pth", random_vggish("relu"))
