@@ -13,7 +13,18 @@ from pathosnet.errors import InputError
 INPUT_ERROR = 2
 INTERRUPTED = 130
 COMMANDS = (
-    *("demo", "corpora", "train", "finetune", "evaluate", "predict", "cross-validate", "baseline", "compare"),
+    *(
+        "demo",
+        "corpora",
+        "train",
+        "finetune",
+        "evaluate",
+        "predict",
+        "explain",
+        "cross-validate",
+        "baseline",
+        "compare",
+    ),
     *("audit", "tune", "robustness", "transcribe", "export", "features", "weights"),
 )
 
