@@ -36,7 +36,8 @@ def explain(
         json: Print JSON.
     """
     from pathosnet.evaluation import check_plot_path
-    from pathosnet.prediction.explanation import explain, plot_explanation
+    from pathosnet.prediction.explanation import explain
+    from pathosnet.prediction.explanation_plot import plot_explanation
     from pathosnet.recognizer.recognizer import PathosNet
 
     model, clips = split_model(clip)
