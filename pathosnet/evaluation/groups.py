@@ -12,7 +12,7 @@ from pathosnet.evaluation.tables import UNDEFINED, Table
 SPEAKER = "speaker"
 NOT_GIVEN = "(not given)"
 SIGNIFICANT = 0.05
-PERMUTATIONS_PER_TEST = 100
+PERMUTATIONS_PER_TEST = 40
 """Permutations for each group, so that the smallest p-value is small beside the correction for their number."""
 FEWEST_PERMUTATIONS = 2000
 TOGETHER = 500
