@@ -122,9 +122,15 @@ def _measure_group(
     difference = p_value = None
     if not member.all():
         difference = float(_differences(figure, member[None])[0])
-        deal = _dealing(predictions, member, speakers)
         count = max(FEWEST_PERMUTATIONS, PERMUTATIONS_PER_TEST * tests)
-        p_value = _permutation_p_value(figure, difference, deal, count=count, seed=seed)
+        deal, rng = _dealing(member, speakers), np.random.default_rng(seed)
+        if deal is None and isinstance(predictions, Predictions):
+            dealt = _recalls_of_deals(predictions, member, count, rng=rng)
+        else:
+            parts = [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
+            deal = deal or (lambda rng, part: rng.permuted(np.tile(member, (part, 1)), axis=1))
+            dealt = np.concatenate([_differences(figure, deal(rng, part)) for part in parts])
+        p_value = (1 + int((np.abs(dealt) >= abs(difference) - 1e-12).sum())) / (1 + count)
     return GroupFigures(
         column="",
         group="",
@@ -148,33 +154,36 @@ Deal = Callable[[np.random.Generator, int], np.ndarray]
 """Deals a group anew: so many rows of who is in it, ``(deals, utterances)``."""
 
 
-def _dealing(predictions: Predictions | Estimates, member: np.ndarray, speakers: Sequence[tuple[str, str]]) -> Deal:
-    """Chooses what is dealt: whole speakers where none is on both sides and the group has several, else utterances."""
+def _dealing(member: np.ndarray, speakers: Sequence[tuple[str, str]]) -> Deal | None:
+    """Deals whole speakers, where none is on both sides and each side has several; None where that is not so."""
     _, numbers = np.unique(np.array([f"{name}\n{corpus}" for corpus, name in speakers]), return_inverse=True)
     size, shares = np.bincount(numbers), np.bincount(numbers, member)
+    sides = shares > 0
     whole = bool(((shares == 0) | (shares == size)).all()) and all(name for _, name in speakers)
-    if whole and np.count_nonzero(shares) > 1 and np.count_nonzero(shares == 0) > 1:
-        sides = shares > 0
-        return lambda rng, count: rng.permuted(np.tile(sides, (count, 1)), axis=1)[:, numbers]
-    truth = predictions.truth if isinstance(predictions, Predictions) else np.zeros(len(member), dtype=int)
-
-    def within_classes(rng: np.random.Generator, count: int) -> np.ndarray:
-        dealt = np.tile(member, (count, 1))
-        for label in np.unique(truth):
-            of_class = np.flatnonzero(truth == label)
-            dealt[:, of_class] = rng.permuted(dealt[:, of_class], axis=1)
-        return dealt
-
-    return within_classes
+    if not whole or min(np.count_nonzero(sides), np.count_nonzero(~sides)) < 2:
+        return None
+    return lambda rng, count: rng.permuted(np.tile(sides, (count, 1)), axis=1)[:, numbers]
 
 
-def _permutation_p_value(figure: Figure, difference: float, deal: Deal, *, count: int, seed: int) -> float:
-    rng = np.random.default_rng(seed)
-    as_large = 0
-    for start in range(0, count, TOGETHER):
-        dealt = deal(rng, min(TOGETHER, count - start))
-        as_large += int((np.abs(_differences(figure, dealt)) >= abs(difference) - 1e-12).sum())
-    return (1 + as_large) / (1 + count)
+def _recalls_of_deals(
+    predictions: Predictions, member: np.ndarray, count: int, *, rng: np.random.Generator
+) -> np.ndarray:
+    """Deals utterances anew within their classes; returns the differences of the UAR, ``(count,)``.
+
+    How many right answers of a class fall to the group is hypergeometric, so that no utterance need be moved.
+    """
+    right = predictions.predicted == predictions.truth
+    inside, outside = np.full((2, len(predictions.labels), count), np.nan)
+    for label in np.unique(predictions.truth):
+        of_class = predictions.truth == label
+        hits, total = int(right[of_class].sum()), int(of_class.sum())
+        taken = int(member[of_class].sum())
+        dealt = rng.hypergeometric(hits, total - hits, taken, size=count)
+        if taken:
+            inside[label] = dealt / taken
+        if taken < total:
+            outside[label] = (hits - dealt) / (total - taken)
+    return np.asarray(np.nanmean(inside, axis=0) - np.nanmean(outside, axis=0))
 
 
 def _corrected(groups: Sequence[GroupFigures]) -> list[GroupFigures]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
 from pathosnet.evaluation import Estimates, Predictions
 from pathosnet.evaluation.groups import correct_p_values, describe_differences, groups_table, measure_groups
@@ -64,6 +65,16 @@ def test_equal_groups_are_told_apart_in_at_most_one_of_twenty_trials():
 def test_p_values_are_corrected_as_holm_did():
     assert correct_p_values([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert correct_p_values([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_utterances_are_dealt_as_the_hypergeometric_distribution_says():
+    truth, right = [0] * 20, [i in (0, 1, 2, 3, 4, 5, 10, 11) for i in range(20)]
+    first, _ = measure_groups(predictions_of(truth, right, [""] * 20), {"x": ["a"] * 10 + ["b"] * 10})
+    hits = np.arange(9)
+    as_large = np.abs(hits / 10 - (8 - hits) / 10) >= 0.4 - 1e-9
+    exact = hypergeom(20, 8, 10).pmf(hits)[as_large].sum()
+    assert first.difference == pytest.approx(0.4)
+    assert first.p_value == pytest.approx(min(1.0, 2 * exact), abs=0.04)
 
 
 def test_a_group_without_others_is_not_tested():
