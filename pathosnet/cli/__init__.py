@@ -13,8 +13,8 @@ from pathosnet.errors import InputError
 INPUT_ERROR = 2
 INTERRUPTED = 130
 COMMANDS = (
-    *("demo", "corpora", "train", "finetune", "evaluate", "predict", "cross-validate", "baseline", "compare"),
-    *("listen", "app", "tune", "robustness", "transcribe", "export", "features", "weights"),
+    *("demo", "corpora", "train", "finetune", "evaluate", "predict", "explain", "listen", "app", "cross-validate"),
+    *("baseline", "compare", "audit", "tune", "robustness", "transcribe", "export", "features", "weights"),
 )
 
 

@@ -19,6 +19,7 @@ def evaluate(
     label: Values = Values(),
     drop_labels: Names = Names(),
     without: Literal["text", "audio"] | None = None,
+    by: Names = Names(),
     plot: Path | None = None,
     normalize: Literal["none", "speaker", "corpus"] | None = None,
     workers: int | None = None,
@@ -36,6 +37,8 @@ def evaluate(
         part: Which rows; auto: the test part of the corpus that the model was trained on, all rows of any other.
         label: SPELLING=EMOTION; may be repeated.
         drop_labels: Spellings whose rows are left out.
+        by: Figures for each group, too, with 95 % intervals and tests of their differences: columns of the CSV file,
+            such as sex,language,speaker.
         without: Take one of the inputs away from the model.
         plot: Draw the confusion matrix, or estimated numbers over the true ones, into this .png or .svg file.
         normalize: Adapt the features to the unlabeled recordings of each speaker or corpus that are measured, or do not
@@ -48,17 +51,19 @@ def evaluate(
     from dataclasses import asdict
 
     from pathosnet.evaluation import check_plot_path
-    from pathosnet.experiments.evaluate import evaluate
+    from pathosnet.evaluation.groups import describe_differences, groups_table
+    from pathosnet.experiments.evaluate import predict_corpus
 
     run, tables = split_model_and_tables(corpus)
     if len(tables) != 1:
         raise InputError(f"expected one CSV file to measure on, got {len(tables)}")
     if plot:
         check_plot_path(plot)
-    metrics, what = evaluate(
+    tested = predict_corpus(
         run,
         tables[0],
         part=part,
+        by=by,
         label=label,
         drop_labels=drop_labels,
         use_audio=without != "audio",
@@ -70,10 +75,14 @@ def evaluate(
         feature_store=feature_store,
         accelerator=accelerator,
     )
+    metrics, groups = tested.predictions.measure(), tested.by_group()
     if json:
-        print_json({"what": what, **asdict(metrics)})
+        grouped = {"groups": [asdict(group) for group in groups]} if by else {}
+        print_json({"what": tested.what, **asdict(metrics), **grouped})
         return
-    say(f"{what}\n{metrics.summary()}\n\n{metrics.table().text()}")
+    say(f"{tested.what}\n{metrics.summary()}\n\n{metrics.table().text()}")
+    if by:
+        say(f"\n{groups_table(groups).text()}\n\n{describe_differences(groups)}")
     say_written(plot)
 
 

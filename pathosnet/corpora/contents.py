@@ -51,8 +51,7 @@ def identify(corpus: Corpus, drop_useless: bool = True) -> Corpus:
         InputError: a recording cannot be read, so that nobody knows which it is; one is listed twice with different
             labels; or nothing is left.
     """
-    with ThreadPoolExecutor() as pool:  # decoding and hashing leave other threads alone
-        heard = list(pool.map(_listen, corpus.utterances))
+    heard = listen(corpus.utterances)
     known = [replace(u, content=one.content) for u, one in zip(corpus.utterances, heard, strict=True)]
     notes = [*corpus.notes]
     for oddity in (*USELESS, OUT_OF_RANGE):
@@ -64,6 +63,16 @@ def identify(corpus: Corpus, drop_useless: bool = True) -> Corpus:
         raise InputError(f"{corpus.title}: every recording is silent; expected speech")
     notes += _repetitions(useful)
     return replace(corpus, utterances=tuple(useful if drop_useless else known), notes=tuple(notes))
+
+
+def listen(utterances: Iterable[Utterance]) -> list[Heard]:
+    """Reads each utterance's recording to its end, several at a time.
+
+    Raises:
+        InputError: a recording cannot be read; it names file and row.
+    """
+    with ThreadPoolExecutor() as pool:  # decoding and hashing leave other threads alone
+        return list(pool.map(_listen, utterances))
 
 
 def _repetitions(utterances: Iterable[Utterance]) -> list[str]:

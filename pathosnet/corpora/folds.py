@@ -8,11 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from pathosnet.corpora.manifest import Corpus
-from pathosnet.corpora.splits import GROUPS, PARTS, SPLITS, Split, plural, read_folds, singular
+from pathosnet.corpora.splits import GROUPS, PART_SPELLINGS, PARTS, SPLITS, Split, plural, read_folds, singular
 from pathosnet.errors import InputError
-
-_SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
-_SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
 
 AXIS_SHARE = 3
 """Number of parts of the speakers, and of the sentences, one of which validates where both are kept apart."""
@@ -149,7 +146,7 @@ def _by_column(
             parts["test" if utterance.fold == names[fold] else "train"].append(i)
     else:
         for i, utterance in enumerate(corpus.utterances):
-            part = _SPELLINGS.get(utterance.split.lower())
+            part = PART_SPELLINGS.get(utterance.split.lower())
             if part is None:
                 raise InputError(
                     f"{utterance.where}: expected a split out of {', '.join(PARTS)}, got {utterance.split!r}"

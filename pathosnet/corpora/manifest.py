@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script"
 LABELS_OF_CORPUS = "corpus"
 VOTES = "votes_"
 """Begins the name of a column that says how many raters heard an emotion."""
+GROUPING = (*(name for name in OPTIONAL_COLUMNS if name != "text"), "emotion")
+"""Columns with a meaning here that divide utterances into groups."""
 RESERVED = (*OPTIONAL_COLUMNS, "audio", "emotion", "seed", "manifest", "row", "label", "start", "end", "error", "mean")
 """Names of columns, here or in predictions, that numbers to estimate cannot have."""
 
@@ -54,11 +56,18 @@ class Utterance:
     """Hash of the recording's samples; empty until ``pathosnet.corpora.contents.identify`` has read it."""
     row: int = 0
     manifest: Path = Path("corpus.csv")
+    more: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Cells of the columns that have no meaning here, such as sex, by their names in lower case."""
 
     @property
     def where(self) -> str:
         """File and row, for messages."""
         return f"{self.manifest}, row {self.row}"
+
+    def cell(self, column: str) -> str:
+        """Returns what the row has in a column, see ``check_column``; empty if nothing."""
+        column = column.lower()
+        return str(getattr(self, column)) if column in GROUPING else self.more.get(column, "")
 
     @property
     def sentence(self) -> str:
@@ -136,7 +145,8 @@ def read_manifest(
     Args:
         paths: one CSV or several with a header, see ``read_table``: ``audio`` (relative to the CSV, or absolute),
             ``emotion``; optional ``text``, ``speaker``, ``language``, ``corpus``, ``session``, ``script``, ``split``,
-            ``fold``, and how many raters heard which emotion, ``votes_anger`` and so on. Other columns are left alone.
+            ``fold``, and how many raters heard which emotion, ``votes_anger`` and so on.
+            Other columns are kept as they are.
             Without a corpus, a row belongs to the one that is named like the file, or like its folder if the file is
             called manifest.csv; files of one name are told apart by their folders.
         labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has; of a DimensionTarget columns
@@ -173,6 +183,7 @@ def read_manifest(
             raise InputError(f"targets: {name!r} is what tables call something else; rename the column")
     names = _corpus_names(paths)
     utterances = []
+    read = {*OPTIONAL_COLUMNS, "audio", "emotion", *(name.lower() for name in dimensions)}
     for path, rows in tables.items():
         votes = {} if dimensions else _vote_columns(path, rows[0][1], target.labels, label_map=label_map or {})
         for number, row in rows:
@@ -186,9 +197,23 @@ def read_manifest(
             else:
                 about["emotion"] = normalize_label(row["emotion"], target.labels, label_map, where=where)
                 about["votes"] = _vote_shares(row, votes, len(target), where=where)
+            about["more"] = {name: cell for name, cell in row.items() if name and name not in read}
             audio = _find_audio(path, row.get("audio", ""), needs_audio, where=where)
             utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
     return Corpus(paths, tuple(utterances), target)
+
+
+def check_column(corpus: Corpus, name: str) -> None:
+    """Checks that a corpus has a column that divides its utterances into groups.
+
+    Raises:
+        InputError: no row has anything in it.
+    """
+    if not any(utterance.cell(name) for utterance in corpus.utterances):
+        utterances = corpus.utterances
+        known = [one for one in GROUPING if any(utterance.cell(one) for utterance in utterances)]
+        known += dict.fromkeys(one for utterance in utterances for one, cell in utterance.more.items() if cell)
+        raise InputError(f"{corpus.title}: has no column {name!r} to group by, only {', '.join(known) or 'none'}")
 
 
 def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:

@@ -13,6 +13,9 @@ from pathosnet.files import read_csv, to_path
 SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "corpus", "column")
 """Ways to divide a corpus, see ``split_corpus``."""
 PARTS = ("train", "validation", "test")
+PART_SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
+PART_SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
+"""What people call a part → its name here."""
 GROUPS: dict[str, Callable[[Utterance], str]] = {
     "speaker": lambda utterance: utterance.speaker,
     "session": lambda utterance: utterance.session,

@@ -16,6 +16,7 @@ import numpy as np
 
 from pathosnet.corpora.manifest import corpus_title
 from pathosnet.evaluation.aggregation import MEAN, PAPER_METRICS
+from pathosnet.evaluation.groups import GroupFigures, describe_differences, groups_table
 from pathosnet.evaluation.plots import DPI, plot_confusions, plot_curves, plot_estimates, plot_reliability
 from pathosnet.evaluation.predictions import Estimates, Predictions
 from pathosnet.evaluation.results import HEADER, DimensionResults, Results, measure_results
@@ -39,6 +40,7 @@ class CrossValidationReport:
         versions: package → version.
         command: that made it.
         temperatures: seed and fold → the calibration temperature that its logits were divided by.
+        groups: figures of groups of people.
         layer_weights: acoustic feature → for each fold and seed, the weight of each layer of its encoder.
     """
 
@@ -51,6 +53,7 @@ class CrossValidationReport:
     command: str = ""
     temperatures: Mapping[tuple[str, str], float] = field(default_factory=dict)
     layer_weights: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    groups: Sequence[GroupFigures] = ()
 
 
 class Recording(NamedTuple):
@@ -94,6 +97,8 @@ def _render(folder: Path, report: CrossValidationReport, results: Results | Dime
         "png": lambda name: _png(folder / f"{name}.png"),
         "percent": percent,
         "layers": [_layer_table(*one) for one in report.layer_weights.items()],
+        "groups": groups_table(report.groups) if report.groups else None,
+        "differences": describe_differences(report.groups),
         "adapted": describe_adaptation(str(report.config.get("normalize", "none"))),
     }
     if isinstance(predictions, Predictions) and isinstance(results, Results):

@@ -25,6 +25,7 @@ from pathosnet.evaluation import Estimates, Predictions
 from pathosnet.evaluation.predictions import tested_kind
 from pathosnet.evaluation.report import CrossValidationReport, write_evaluation
 from pathosnet.experiments.config import TrainConfig
+from pathosnet.experiments.groups import report_groups
 from pathosnet.experiments.prepare import PreparedCorpus, fill_store, prepare, read_corpus
 from pathosnet.experiments.run_folder import (
     PREDICTIONS_FILE,
@@ -339,6 +340,7 @@ def summarize(
         command=command or "",
         temperatures=temperatures,
         layer_weights=layer_weights,
+        groups=report_groups(predictions, corpus),
     )
     table = write_evaluation(out, report).table().text()
     adapted = describe_adaptation(config.normalize)

@@ -1,18 +1,20 @@
 """A saved model, measured on a labelled corpus."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from pathosnet.corpora import read_manifest
 from pathosnet.corpora.contents import identify
+from pathosnet.corpora.manifest import check_column
 from pathosnet.errors import InputError
-from pathosnet.evaluation import DimensionMetrics, Metrics
+from pathosnet.evaluation import Estimates, Predictions
+from pathosnet.evaluation.groups import GroupFigures, measure_groups
 from pathosnet.experiments.config import AUTO, TrainConfig
 from pathosnet.experiments.prepare import extraction_device, open_store, profile_groups, say_notes
 from pathosnet.experiments.run_folder import RUN_FILE, choose_part, to_table
@@ -24,11 +26,51 @@ from pathosnet.options import parse_pairs
 from pathosnet.recognizer.recognizer import PathosNet
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Tested:
+    """What a model said of a labelled corpus.
+
+    Args:
+        predictions: beside the truth.
+        what: whether features were adapted, what was measured, and how much of it the model was trained on.
+        columns: name → the cell of each utterance, of the columns of the manifest that were asked for.
+    """
+
+    predictions: Predictions | Estimates
+    what: str
+    columns: Mapping[str, Sequence[str]]
+
+    def by_group(self) -> list[GroupFigures]:
+        """Returns the figures of each group that the columns make; see ``pathosnet.evaluation.groups``."""
+        return measure_groups(self.predictions, self.columns)
+
+
+def evaluate(run: str | Path, corpus_path: str | Path, part: str = "auto", **options: Any) -> tuple[Any, str]:
+    """Measures a saved model on a labelled corpus.
+
+    Args:
+        run: folder of the run or the model.
+        corpus_path: the manifest.
+        part: see ``predict_corpus``.
+        **options: see ``predict_corpus``.
+
+    Returns:
+        The ``Metrics`` or ``DimensionMetrics``, and a line that says whether features were adapted, what was measured,
+        and how much of it the model was trained on.
+
+    Raises:
+        InputError: a file, a row or an option cannot be used.
+    """
+    tested = predict_corpus(run, corpus_path, part, **options)
+    return tested.predictions.measure(), tested.what
+
+
+def predict_corpus(
     run: str | Path,
     corpus_path: str | Path,
     part: str = "auto",
     *,
+    by: Sequence[str] = (),
     label: Sequence[str] = (),
     drop_labels: Sequence[str] = (),
     use_audio: bool = True,
@@ -39,8 +81,8 @@ def evaluate(
     workers: int | None = None,
     feature_store: str = AUTO,
     accelerator: str = AUTO,
-) -> tuple[Metrics | DimensionMetrics, str]:
-    """Measures a saved model on a labelled corpus.
+) -> Tested:
+    """Asks a saved model about a labelled corpus.
 
     Args:
         run: folder of the run or the model.
@@ -48,6 +90,7 @@ def evaluate(
         part: ``train``, ``validation``, ``test`` (recordings that were in this part when the model was trained,
             wherever they are now), ``all`` rows, or ``auto``: the test part of the corpus that the model was trained
             on, with what has come to it since; all rows of any other.
+        by: columns of the manifest whose groups are to be told apart, such as sex or speaker.
         label: the corpus' own spellings, SPELLING=EMOTION.
         drop_labels: spellings whose rows are left out.
         use_audio: False takes the voice away.
@@ -59,10 +102,6 @@ def evaluate(
         workers: processes that read recordings; see ``TrainConfig``, as for the following.
         feature_store: folder that keeps what pre-trained networks make of recordings; auto, or none.
         accelerator: where to compute: auto, cpu, gpu, …
-
-    Returns:
-        The metrics, and a line that says whether features were adapted, what was measured, and how much of it the
-        model was trained on.
 
     Raises:
         InputError: a file, a row or an option cannot be used.
@@ -77,6 +116,8 @@ def evaluate(
     adaptation = _choose_normalization(run, model, normalize, use_audio=use_audio)
     spellings = parse_pairs(tuple(label), "--label")
     corpus = read_manifest(corpus_path, model.target, spellings, drop_labels=drop_labels, needs_audio=use_audio)
+    for name in by:
+        check_column(corpus, name)
     corpus = identify(corpus, drop_useless=False) if use_audio else corpus
     say_notes(corpus)
     positions, what = choose_part(to_path(run), corpus, part)
@@ -97,7 +138,8 @@ def evaluate(
     said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), config=TrainConfig())
     if plot is not None:
         said.plot(plot)
-    return said.measure(), what
+    chosen = [corpus.utterances[i] for i in positions]
+    return Tested(said, what, {name: [utterance.cell(name) for utterance in chosen] for name in by})
 
 
 def _choose_normalization(run: str | Path, model: PathosNet, asked: str | None, use_audio: bool) -> str:

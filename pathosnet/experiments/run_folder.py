@@ -22,6 +22,7 @@ from pathosnet.evaluation import DimensionMetrics, Estimates, Metrics, Predictio
 from pathosnet.evaluation.calibration import Calibration
 from pathosnet.evaluation.predictions import tested_kind
 from pathosnet.experiments.config import SETTLED_BY_MODEL, TrainConfig
+from pathosnet.experiments.groups import card_groups
 from pathosnet.files import is_main_process, make_folder, read_json, write_json, written_aside
 from pathosnet.options import Mark
 from pathosnet.recognizer.card import CorpusFacts, Facts
@@ -180,11 +181,13 @@ def write_run(
         origin: of a model that was fine-tuned.
         earlier: files of the splits that it was trained on before, the latest first.
     """
-    metrics = None
+    metrics = tested = None
     if run.outputs is not None:
-        metrics = write_results(folder, to_table(corpus, split.test, run.outputs, config=config))
+        table = to_table(corpus, split.test, run.outputs, config=config)
+        metrics = write_results(folder, table)
+        tested = asdict(metrics) | card_groups(table, [corpus.utterances[i] for i in split.test])
     leak = find_leak(corpus, split)
-    facts = facts_of_training(corpus, split, config, leak=leak, metrics=asdict(metrics) if metrics else None)
+    facts = facts_of_training(corpus, split, config, leak=leak, metrics=tested)
     if origin:
         before = run.model.facts
         facts = replace(facts, vectors=before.vectors, earlier=(*before.earlier, *before.corpora))

@@ -2,13 +2,17 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pathosnet.errors import InputError
 from pathosnet.files import file_written_aside
+from pathosnet.recognizer.prediction import Prediction
+
+if TYPE_CHECKING:
+    import pandas
 
 SUFFIXES = (".csv", ".jsonl")
 Record = Mapping[str, Any]
@@ -54,6 +58,49 @@ def table_written(
 
         yield add
         file.flush()
+
+
+def predictions_to_frame(
+    answers: Iterable[Prediction | InputError], names: Sequence[object] | None = None
+) -> "pandas.DataFrame":
+    """Makes a table for pandas of predictions, one row each.
+
+    Args:
+        answers: predictions of one model, or the errors that stand for them.
+        names: of the rows, such as files; numbers from 0 if None.
+
+    Returns:
+        A frame with the columns ``label`` and ``confidence`` (of emotions), one for each emotion or dimension,
+        ``warnings``, joined by semicolons, and, if there is one, ``error``. What an answer lacks is missing (NaN).
+
+    Raises:
+        InputError: pandas is not installed, or there are not as many names as answers.
+
+    >>> answers = [Prediction.of_probabilities({"anger": 0.75, "happiness": 0.25})]
+    >>> frame = predictions_to_frame(answers, ["a.wav"])
+    >>> frame.loc["a.wav", "label"], float(frame.loc["a.wav", "happiness"])
+    ('anger', 0.25)
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise InputError("a data frame needs the pandas package; pip install 'pathosnet[pandas]'") from error
+    rows = [_frame_row(answer) for answer in answers]
+    if names is not None and len(names) != len(rows):
+        raise InputError(f"names: expected one for each of {len(rows)} predictions, got {len(names)}")
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in _LAST]
+    columns += [name for name in _LAST if any(name in row for row in rows)]
+    return pandas.DataFrame(rows, index=None if names is None else list(names), columns=columns)
+
+
+_LAST = ("warnings", "error")
+
+
+def _frame_row(answer: Prediction | InputError) -> dict[str, Any]:
+    if isinstance(answer, InputError):
+        return {"error": str(answer)}
+    of_label = {"label": answer.label, "confidence": answer.confidence} if answer.probabilities else {}
+    return {**of_label, **answer.values, "warnings": "; ".join(answer.warnings)}
 
 
 def check_table_path(path: str | Path) -> None:

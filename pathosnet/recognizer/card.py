@@ -169,6 +169,7 @@ def write_card(
         facts=facts,
         seen=facts.split.get("seen_in_training") or _describe_leak(facts.leak),
         figures=_figures(facts.metrics),
+        groups=_groups(facts.metrics.get("groups", ())),
         layer_weights={
             feature: ", ".join(f"{layer}: {weight:.2f}" for layer, weight in enumerate(weights))
             for feature, weights in (layer_weights or {}).items()
@@ -206,6 +207,18 @@ def _figures(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(of_label, Mapping):
             rows += [(f"{title} of {label}", _figure(value)) for label, value in of_label.items()]
     return rows
+
+
+def _groups(groups: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Names the figures of groups of people: column, group, utterances, figure, interval, whether it differs."""
+    return [
+        (
+            *(str(one["column"]), str(one["group"]), str(one["utterances"]), _figure(one["value"])),
+            " to ".join(map(_figure, one["interval"])),
+            "yes" if one["p_value"] is not None and one["p_value"] < 0.05 else "no",
+        )
+        for one in groups
+    ]
 
 
 def _describe_leak(leak: Mapping[str, int]) -> str:

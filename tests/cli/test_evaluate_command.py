@@ -69,3 +69,17 @@ def test_damaged_run_is_named(content, run, corpus, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "split.csv").write_bytes(content)
     assert "split.csv" in error_of(capsys, "evaluate", tmp_path / "run", corpus, "--json")
+
+
+def test_evaluation_by_groups_of_any_column(run, tmp_path, capsys):
+    path = make_corpus(tmp_path / "c", sex=lambda n, _: "fm"[n % 2])
+    capsys.readouterr()
+    cli.main(["evaluate", str(run), str(path), "--part=all", "--by", "sex,speaker", "--json"])
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert [(one["column"], one["group"], one["utterances"]) for one in groups[:3]] == [
+        *(("sex", "f", 16), ("sex", "m", 16)),
+        ("speaker", "s0", 8),
+    ]
+    cli.main(["evaluate", str(run), str(path), "--part=all", "--by", "sex"])
+    assert "permutation tests against all others" in capsys.readouterr().out
+    assert "has no column 'age' to group by, only speaker" in error_of(capsys, "evaluate", run, path, "--by", "age")

@@ -99,6 +99,8 @@ def files(tmp_path_factory) -> Path:
     for number, emotion in ((1, "happiness"), (2, "anger")):
         shutil.copy(place / f"{emotion}_0.wav", place / "clips" / f"{number:03}.wav")
     shutil.copy(place / "anger_0.wav", place / "clip.wav")
+    (place / "train.txt").write_text("ann_anger_1.wav\nbob_anger_1.wav\n")
+    (place / "test.txt").write_text("eve_anger_1.wav\n")
     write_tone(place / "interview.wav", 2.0)
     (place / "interview.rttm").write_text("SPEAKER interview 1 0.2 1.5 <NA> <NA> anna <NA> <NA>\n")
     (place / "interview.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.500\n<v Anna>a wonderful day\n")

@@ -21,14 +21,18 @@ GROUPS = ("emotion", "speaker", "session", "script", "language", "text", "split"
 TOKEN = re.compile(r"\{(?P<name>\w+)(?::(?P<glob>[^{}/]+))?\}|(?P<other>[^{}])")
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str, needed: str = "emotion") -> re.Pattern[str]:
     """Makes a regular expression of a pattern.
 
     ``*`` stands for any letters, ``?`` for one, ``{speaker}`` for one or more, which are the speaker, ``{speaker:??}``
     for two. None of them goes across folders, which ``/`` divides; ``**/`` stands for any folders.
 
+    Args:
+        pattern: of a recording's name.
+        needed: what it must name; empty for nothing.
+
     Raises:
-        InputError: it names no emotion, something that is no column, or something twice.
+        InputError: it does not name what is needed, names something that is no column, or something twice.
 
     >>> compile_pattern("{speaker:??}{script:???}{emotion:?}*.wav").fullmatch("03a01Wa.wav").groups()
     ('03', 'a01', 'W')
@@ -50,8 +54,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         else:
             expression += _letters(token["other"])
         position = token.end()
-    if "emotion" not in names:
-        raise InputError(f"--pattern {pattern}: names no {{emotion}}; expected a pattern such as {EXAMPLE}")
+    if needed and needed not in names:
+        raise InputError(f"--pattern {pattern}: names no {{{needed}}}; expected a pattern such as {EXAMPLE}")
     return re.compile(expression)
 
 
