@@ -3,8 +3,8 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,9 @@ def read_manifest(
         tables[path] = kept
     if tuple(labels) == (LABELS_OF_CORPUS,) and not dimensional:
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
-    if not dimensional:
+        with _blaming(paths):
+            check_labels(labels)
+    elif not dimensional:
         check_labels(labels)
     for name in labels if dimensional else ():
         if name.lower() in RESERVED:
@@ -186,6 +188,15 @@ def read_manifest(
             audio = _find_audio(path, row.get("audio", ""), needs_audio, where=where)
             utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
     return Corpus(paths, tuple(utterances), tuple(labels), dimensional=dimensional)
+
+
+@contextmanager
+def _blaming(paths: Sequence[Path]) -> Iterator[None]:
+    """Adds the files to an error about what they hold together."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
 
 
 def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:

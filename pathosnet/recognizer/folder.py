@@ -15,7 +15,7 @@ import pathosnet
 from pathosnet.audio.decoding import audio_suffixes
 from pathosnet.backbones import ThinResNet34, VGGish
 from pathosnet.emotions import check_labels
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, shown
 from pathosnet.features import TextEmbedder
 from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor, extractor_from_config
 from pathosnet.features.profile import ProfileCalibration
@@ -40,6 +40,7 @@ ENCODER_FOLDER = "encoders"
 MAX_CONFIG_BYTES = 1 << 24
 MAX_NUMBER = 1 << 20  # of channels, frames, …
 MAX_BLOCKS = 100
+MAX_TEMPERATURE = 1e6
 MAY_BE_ZERO = ("num_blocks", "dropout", "batch_norm_momentum", "top_db")
 
 
@@ -135,13 +136,16 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
             network, acoustic = _make_parts(config)
-        labels, dimensional = tuple(config["labels"]), config.get("dimensional", False) is True
+        labels, dimensional = _read_labels(config["labels"]), config.get("dimensional", False) is True
         if not dimensional:
             check_labels(labels)
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
         temperature = float(config.get("calibration_temperature", 1.0))
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"calibration_temperature: expected a number above 0, got {temperature}")
+        if not 1 / MAX_TEMPERATURE <= temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"calibration_temperature: expected a number from {1 / MAX_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, "
+                f"got {temperature}"
+            )
         adapted = config.get("profile_calibration")
         profile_calibration = ProfileCalibration(**adapted) if adapted is not None else None
         sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
@@ -212,6 +216,12 @@ def _prefix(name: str) -> str:
     return f"acoustic.{name}.backbone."
 
 
+def _read_labels(value: Any) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(label, str) and label.strip() for label in value)):
+        raise ValueError(f"labels: expected names, got {shown(value)}")
+    return tuple(value)
+
+
 def _check_numbers(value: Any, name: str) -> None:
     """Refuses sizes that no network has, before anything is built of them."""
     if isinstance(value, Mapping):
@@ -239,6 +249,6 @@ def _blaming(path: Path) -> Iterator[None]:
         if str(path.parent) in str(error):
             raise
         raise InputError(f"{path}: describes no model ({error})") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except Exception as error:  # of what a wrong value leads to, Python and PyTorch raise all kinds
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: describes no model ({type(error).__name__}: {reason})") from error
