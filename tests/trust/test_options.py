@@ -9,6 +9,7 @@ from commands import error_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pathosnet.experiments.train  # noqa: F401  # what takes seconds to import is no part of a case
 from pathosnet.errors import InputError
 from pathosnet.experiments.config import TrainConfig
 from pathosnet.files import read_yaml
