@@ -71,18 +71,18 @@ def read_recording(audio: Any, rate: int | None = None, *, sample_rate: int = SA
     else:
         samples = _to_float(audio, inspection.name)
         blocks = _to_waveform([samples], int(rate), sample_rate, inspection=inspection)
-    found = list(_up_to_longest(blocks, sample_rate, inspection.name))
+    found = list(_up_to_longest(blocks, sample_rate, inspection))
     return Recording(torch.cat(found) if len(found) > 1 else found[0], inspection.warnings())
 
 
-def _up_to_longest(blocks: Iterable[Tensor], sample_rate: int, name: str) -> Iterator[Tensor]:
+def _up_to_longest(blocks: Iterable[Tensor], sample_rate: int, inspection: Inspection) -> Iterator[Tensor]:
     """Yields blocks until they are longer than what is taken into memory: a FLAC of a megabyte can hold days."""
     num_samples = 0
     for block in blocks:
         num_samples += len(block)
         if num_samples > LONGEST_SECONDS * sample_rate:
             raise InputError(
-                f"{name}: is longer than {LONGEST_SECONDS // 60} minutes, expected an utterance; cut it, or predict it "
+                f"{inspection.name}: is longer than {LONGEST_SECONDS // 60} minutes, expected an utterance; cut it, or predict it "
                 "over time with --timeline"
             )
         yield block

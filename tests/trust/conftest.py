@@ -16,4 +16,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def small() -> PathosNet:
     return PathosNet.from_pretrained("small")
-

@@ -92,7 +92,7 @@ def test_every_container_is_heard_whole(kind, tmp_path, small):
     check_answer(small.predict(path))
 
 
-@cases(150)
+@cases(80)
 @given(damaged())
 def test_damaged_recordings_are_heard_or_refused(tmp_path_factory, small, case):
     path = tmp_path_factory.getbasetemp() / "damaged.wav"
@@ -103,7 +103,7 @@ def test_damaged_recordings_are_heard_or_refused(tmp_path_factory, small, case):
 
 
 @pytest.mark.skipif(ffmpeg.find_ffmpeg() is None, reason="needs ffmpeg")
-@cases(12, many=1_000)
+@cases(6, many=1_000)
 @given(damaged())
 def test_damaged_recordings_are_heard_or_refused_by_ffmpeg(tmp_path_factory, small, case):
     """With ffmpeg at hand, which starts for what libsndfile refuses."""
@@ -125,7 +125,9 @@ def test_bytes_that_are_no_recording_are_refused_or_heard(tmp_path_factory, smal
 @st.composite
 def odd_headers(draw):
     """A WAV whose header says anything about rate, channels, bits, block size and length."""
-    number = st.one_of(st.integers(0, 20), st.sampled_from((1, 2, 3, 6, 7, 8, 16, 24, 32, 64, 255, 1024, 0xFFFE, 0xFFFF)))
+    number = st.one_of(
+        st.integers(0, 20), st.sampled_from((1, 2, 3, 6, 7, 8, 16, 24, 32, 64, 255, 1024, 0xFFFE, 0xFFFF))
+    )
     rate = draw(st.one_of(st.sampled_from((0, 1, 999, 1000, 16_000, 384_000, 2**31, 2**32 - 1)), st.integers(0, 10**6)))
     size = draw(st.sampled_from((0, 1, 16_000, 2**31, 2**32 - 1)))
     form = struct.pack(
@@ -137,15 +139,23 @@ def odd_headers(draw):
         draw(number),
         draw(number),
     )
-    junk = draw(st.sampled_from((b"", b"JUNK" + struct.pack("<I", 7) + bytes(8), b"LIST" + struct.pack("<I", 2**32 - 1))))
+    junk = draw(
+        st.sampled_from((b"", b"JUNK" + struct.pack("<I", 7) + bytes(8), b"LIST" + struct.pack("<I", 2**32 - 1)))
+    )
     head = junk + b"fmt " + struct.pack("<I", draw(st.sampled_from((16, 16, 18, 40, 0, 2**32 - 1)))) + form
     samples = draw(st.binary(min_size=100, max_size=100)) * draw(st.integers(0, 300))
-    return b"RIFF" + struct.pack("<I", draw(st.sampled_from((0, 36, 2**32 - 1)))) + b"WAVE" + head + b"data" + struct.pack(
-        "<I", size
-    ) + samples
+    return (
+        b"RIFF"
+        + struct.pack("<I", draw(st.sampled_from((0, 36, 2**32 - 1))))
+        + b"WAVE"
+        + head
+        + b"data"
+        + struct.pack("<I", size)
+        + samples
+    )
 
 
-@cases(120)
+@cases(80)
 @given(odd_headers())
 def test_odd_headers_are_heard_or_refused(tmp_path_factory, small, content):
     path = tmp_path_factory.getbasetemp() / "header.wav"
@@ -159,7 +169,7 @@ LOSSLESS = sorted(kind for kind in WHOLE if kind[1] not in ("VORBIS", "OPUS", "M
 
 
 @pytest.mark.skipif(ffmpeg.find_ffmpeg() is None, reason="needs ffmpeg")
-@cases(10, many=1_000)
+@cases(6, many=1_000)
 @given(
     st.sampled_from([k for k in LOSSLESS if k[0] in ("WAV", "WAVEX", "AIFF", "AU", "CAF", "FLAC", "W64", "RF64")]),
     st.integers(1, 2),
@@ -179,7 +189,7 @@ def test_files_sound_as_ffmpeg_decodes_them(tmp_path_factory, kind, channels, se
     assert np.abs(ours[:length] - theirs[:length]).max() < (0.02 if "ADPCM" in kind[1] or "GSM" in kind[1] else 2e-4)
 
 
-@cases(100)
+@cases(50)
 @given(st.sampled_from(sorted(WHOLE)), st.integers(1, 7), st.integers(4_000, 48_000), st.integers(200, 4_000))
 def test_files_sound_as_libsndfile_decodes_them(tmp_path_factory, kind, channels, rate, samples):
     """Block by block as at once, whatever the rate: one channel after another through libsndfile alone."""

@@ -97,7 +97,7 @@ def test_hdf5_of_enormous_arrays_is_refused(tmp_path):
 def test_archives_write_nothing_and_unpack_to_little(name, tmp_path):
     path = tmp_path / "bomb.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, bytes(200_000_000))
+        archive.writestr(name, bytes(60_000_000))
     before = set(tmp_path.parent.rglob("*"))
     with within_bounds(), pytest.raises(InputError, match=r"bomb\.keras: "):
         read_tensors(path)
@@ -116,7 +116,9 @@ def test_links_out_of_a_model_are_not_followed(name, tmp_path):
         PathosNet.from_pretrained(tmp_path / "model")
 
 
-@pytest.mark.parametrize("nest", ["[" * 10**6, '{"a":' * 10**6, '{"labels": ' + "[" * 10**5 + "]" * 10**5 + "}", "9" * 10**6])
+@pytest.mark.parametrize(
+    "nest", ["[" * 10**6, '{"a":' * 10**6, '{"labels": ' + "[" * 10**5 + "]" * 10**5 + "}", "9" * 10**6]
+)
 def test_json_that_nests_without_end_is_one_line(nest, tmp_path, capsys):
     shutil.copytree(shipped_folder("small"), tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text(nest)
@@ -131,7 +133,7 @@ def test_small_files_of_many_hours_take_no_gigabytes(tmp_path):
     """FLAC holds silence in next to nothing: a megabyte for each ten hours."""
     path = tmp_path / "long.flac"
     with soundfile.SoundFile(path, "w", 8_000, 1, subtype="PCM_16") as file:
-        for _ in range(12):
+        for _ in range(3):
             file.write(np.zeros(8_000 * 3_600, np.int16))
     assert path.stat().st_size < 20_000_000
     with within_bounds(), pytest.raises(InputError, match=r"long\.flac: .*--timeline"):

@@ -12,7 +12,9 @@ from making import random_model
 from pathosnet.errors import InputError
 from pathosnet.features import WordVectors
 
-WORDS = st.one_of(st.text(min_size=1, max_size=6), st.sampled_from(("unknown", "a b", "\x00", "\u2028", "😀", "é", "e\u0301", "1")))
+WORDS = st.one_of(
+    st.text(min_size=1, max_size=6), st.sampled_from(("unknown", "a b", "\x00", "\u2028", "😀", "é", "e\u0301", "1"))
+)
 NUMBERS = st.one_of(
     st.floats(-9, 9).map("{:.3f}".format),
     st.sampled_from(("nan", "inf", "-inf", "1e39", "1e-45", "", "x", "0x1", "1,5", "٣", "1_0", "-", "1e", "--1")),
@@ -29,7 +31,9 @@ def vector_files(draw):
         " ".join([draw(WORDS), *(draw(number) for _ in range(dim if is_proper else draw(st.integers(0, 6))))])
         for _ in range(draw(st.integers(0, 6)))
     ]
-    header = draw(st.sampled_from((None, f"{len(lines)} {dim}", f"7 {dim}", "0 0", "1 99999999999", f"{9**30} {9**30}")))
+    header = draw(
+        st.sampled_from((None, f"{len(lines)} {dim}", f"7 {dim}", "0 0", "1 99999999999", f"{9**30} {9**30}"))
+    )
     content = "\n".join([*([header] if header else []), *lines]).encode("utf-8", "replace")
     content = content + draw(st.sampled_from((b"", b"\n", b"\r\n", b"\n\n\n", b" ", b"\xff")))
     if draw(st.booleans()):
@@ -51,7 +55,7 @@ def read_or_refuse(path, content: bytes) -> None:
             assert vectors.embed(["unknown", "é", ""]).isfinite().all()
 
 
-@cases(150)
+@cases(80)
 @given(vector_files())
 def test_vector_files_are_read_or_refused(tmp_path_factory, content):
     read_or_refuse(tmp_path_factory.getbasetemp() / "words.vec", content)
@@ -64,10 +68,10 @@ def test_bytes_are_read_as_vectors_or_refused(tmp_path_factory, content):
 
 
 BOMBS = {
-    "one long line": lambda: b"a " + b"0 " * 100_000_000,
-    "blank lines": lambda: b"\n" * 100_000_000,
-    "many numbers a line": lambda: (b"a" + b" 1" * 60_000 + b"\n") * 1_000,
-    "no line end": lambda: b"a" * 100_000_000,
+    "one long line": lambda: b"a " + b"0 " * 30_000_000,
+    "blank lines": lambda: b"\n" * 30_000_000,
+    "many numbers a line": lambda: (b"a" + b" 1" * 60_000 + b"\n") * 300,
+    "no line end": lambda: b"a" * 30_000_000,
 }
 
 
@@ -89,7 +93,22 @@ def test_an_enormous_dimension_makes_nothing_of_that_size(tmp_path):
 
 PIECES = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(("\x00", "\u202e", "😀👩‍👧", "e\u0301" * 50, "[", "]", "[LAUGHTER]", "<b>", "\ud800", "word " * 2000, "ﷺ", "\u200d")),
+    st.sampled_from(
+        (
+            "\x00",
+            "\u202e",
+            "😀👩‍👧",
+            "e\u0301" * 50,
+            "[",
+            "]",
+            "[LAUGHTER]",
+            "<b>",
+            "\ud800",
+            "word " * 200,
+            "ﷺ",
+            "\u200d",
+        )
+    ),
 )
 TEXTS = st.lists(PIECES, max_size=6).map("".join)
 
@@ -100,7 +119,7 @@ def reader():
     return random_model(audio=False)
 
 
-@cases(150)
+@cases(80)
 @given(TEXTS)
 def test_any_text_has_a_finite_answer(reader, text):
     with within_bounds():
@@ -113,7 +132,18 @@ def test_any_text_has_a_finite_answer(reader, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "\0", "😀", "שלום עולם", "e" + "\u0301" * 10_000, "word " * 20_000, "x" * 100_000, "[" * 100_000, "[a" * 50_000]
+    "text",
+    [
+        "a",
+        "\0",
+        "😀",
+        "שלום עולם",
+        "e" + "\u0301" * 10_000,
+        "word " * 5_000,
+        "x" * 100_000,
+        "[" * 100_000,
+        "[a" * 50_000,
+    ],
 )
 def test_odd_texts_have_a_finite_answer_in_time(reader, text):
     with within_bounds():
