@@ -82,8 +82,8 @@ def _up_to_longest(blocks: Iterable[Tensor], sample_rate: int, inspection: Inspe
         num_samples += len(block)
         if num_samples > LONGEST_SECONDS * sample_rate:
             raise InputError(
-                f"{inspection.name}: is longer than {LONGEST_SECONDS // 60} minutes, expected an utterance; cut it, or predict it "
-                "over time with --timeline"
+                f"{inspection.name}: is longer than {LONGEST_SECONDS // 60} minutes, expected an utterance; "
+                "cut it, or predict it over time with --timeline"
             )
         yield block
 

@@ -85,7 +85,7 @@ def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
             line = packed.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").rstrip()
             if not line and (blank := blank + 1) > MAX_BLANK_LINES:
                 raise InputError(
-                    f"{path}: line {number}: is the {blank:,}th blank one; the file is damaged or is no word-vector file"
+                    f"{path}: line {number}: is blank, as {blank - 1:,} before it; the file is no word-vector file"
                 )
             if number == 1 and len(fields := line.split(" ")) == 2 and all(field.isdecimal() for field in fields):
                 dim = int(fields[1])  # the count is not needed, and wrong in some files
