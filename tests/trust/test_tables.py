@@ -156,3 +156,9 @@ def test_odd_paths_are_named_with_their_row(tmp_path, name):
         check_message(str(error), "corpus.csv, row 2")
     else:
         assert corpus.utterances[0].audio == folder / name
+
+
+def test_a_name_that_is_too_long_is_refused_with_its_row(tmp_path):
+    (tmp_path / "table.csv").write_text(f"audio\n{'x' * 300}\n")
+    with pytest.raises(InputError, match=r"table\.csv, row 2: .*too long"):
+        find_inputs([tmp_path / "table.csv"])
