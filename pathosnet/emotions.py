@@ -4,8 +4,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, shown
 
+LONGEST_SPELLING = 40  # of an emotion, in the advice of a message
 PAPER_EMOTIONS = ("happiness", "anger", "sadness", "neutral")
 """The paper's classes, in the order of the authors' outputs."""
 
@@ -79,9 +80,10 @@ def normalize_label(
     for candidate in (key, ALIASES.get(key, "")):
         if candidate in lowered:
             return lowered[candidate]
+    spelled = value if len(value) <= LONGEST_SPELLING else "SPELLING"
     raise InputError(
-        f"{where}: expected an emotion out of {', '.join(labels)}, got {value!r}; "
-        f"map it (--label {value}={labels[0]}), leave it out (--drop-labels {value}) or name your own --labels"
+        f"{where}: expected an emotion out of {', '.join(labels)}, got {shown(value)}; "
+        f"map it (--label {spelled}={labels[0]}), leave it out (--drop-labels {spelled}) or name your own --labels"
     )
 
 

@@ -1,5 +1,15 @@
 """Errors in the user's input, as opposed to bugs of the library."""
 
+import reprlib
+import unicodedata
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 100, 100, 40
+CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of characters that steer a terminal, or turn the direction of its text."""
+JOINERS = "\u200c\u200d"
+"""Characters of the same categories that Persian, Indic scripts and emoji are written with."""
+
 
 class InputError(ValueError):
     """A file, a table row or an option that cannot be used.
@@ -7,3 +17,28 @@ class InputError(ValueError):
     The message is one line for a person: which file (and row), what was expected, what came, what to do.
     The command line prints it without a traceback and exits with 2.
     """
+
+
+def shown(value: object) -> str:
+    """Shows a value in a message, cut to what fits there: one that refers to itself time and again has no end.
+
+    >>> shown([1, 2, 3]), shown("yes")
+    ('[1, 2, 3]', "'yes'")
+    """
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python does not spell out whole numbers of thousands of digits
+        return f"a very large {type(value).__name__}"
+
+
+def printable(text: str) -> str:
+    r"""Makes a text safe to print: what would steer a terminal, as names of files can, becomes an escape.
+
+    Tabs and line ends stay, and letters of every script.
+
+    >>> printable("clip\x1b[2J.wav")
+    'clip\\x1b[2J.wav'
+    """
+    return "".join(
+        c if c in "\t\n" + JOINERS or unicodedata.category(c) not in CONTROLS else ascii(c)[1:-1] for c in text
+    )

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, printable, shown
+from pathosnet.plain_yaml import parse_yaml
 
 FINGERPRINT_BYTES = 1 << 20
 CACHE_VARIABLE = "PATHOSNET_CACHE"
@@ -209,17 +210,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or is no such YAML.
     """
-    import yaml
-
     path = to_path(path)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        found = parse_yaml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: is not valid YAML ({error})") from error
     if found is not None and not (isinstance(found, dict) and all(isinstance(name, str) for name in found)):
-        raise InputError(f"{path}: expected lines such as epochs: 3, got {found!r:.100}")
+        raise InputError(f"{path}: expected lines such as epochs: 3, got {shown(found)}")
     return found or {}
 
 
@@ -264,7 +263,7 @@ def is_main_process() -> bool:
 def say_note(text: str) -> None:
     """Prints on stderr what a person should know though it is no error: what was recognized or left out."""
     if is_main_process():
-        print(f"note: {text}", file=sys.stderr)
+        print(f"note: {printable(text)}", file=sys.stderr)
 
 
 def walk_files(folder: str | Path) -> Iterator[Path]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, shown
+from pathosnet.plain_yaml import parse_yaml
 
 Own = TypeVar("Own", bound="Options")
 
@@ -180,7 +181,7 @@ def read_value(name: str, kind: Any, value: Any, *, spelled: bool = False) -> An
     kind = next(one for one in kinds if one is not NoneType)
     if get_origin(kind) is Literal:
         if str(value) not in get_args(kind):
-            raise InputError(f"{name}: expected {' or '.join(get_args(kind))}, got {value!r}")
+            raise InputError(f"{name}: expected {' or '.join(get_args(kind))}, got {shown(value)}")
         return str(value)
     kind = get_origin(kind) or kind
     if kind in (Names, Values):
@@ -188,7 +189,7 @@ def read_value(name: str, kind: Any, value: Any, *, spelled: bool = False) -> An
     found = _converted(kind, value, spelled)
     if found is None:
         hint = "" if (meant := _converted(kind, value, True)) is None else f"; write {name}={meant!r}"
-        raise InputError(f"{name}: expected {WORDS[kind]}, got {'null' if value is None else repr(value)}{hint}")
+        raise InputError(f"{name}: expected {WORDS[kind]}, got {'null' if value is None else shown(value)}{hint}")
     if kind is float and not math.isfinite(found):
         raise InputError(f"{name}: expected a finite number, got {value}")
     return found
@@ -200,9 +201,9 @@ def _read_list(name: str, kind: type[Names] | type[Values], value: Any) -> Any:
         usable = not isinstance(parts, Mapping) and all(isinstance(part, PLAIN) for part in parts)
         if usable and not any(isinstance(part, bool) for part in parts):
             return kind.parse(value if isinstance(value, str) else parts)
-    except (TypeError, ValueError):  # it cannot be iterated over, or is no JSON
+    except (TypeError, ValueError, RecursionError):  # it cannot be iterated over, or is no JSON
         pass
-    raise InputError(f"{name}: expected a list of names, got {'null' if value is None else repr(value)}")
+    raise InputError(f"{name}: expected a list of names, got {'null' if value is None else shown(value)}")
 
 
 def _converted(kind: Any, value: Any, spelled: bool) -> Any:
@@ -216,19 +217,24 @@ def _converted(kind: Any, value: Any, spelled: bool) -> Any:
     if kind is int:
         return int(value) if isinstance(value, numbers.Integral) else None
     if kind is float:
-        return float(value) if isinstance(value, numbers.Real) else None
+        return _to_float(value) if isinstance(value, numbers.Real) else None
     return dict(value) if kind is dict and isinstance(value, Mapping) else None
+
+
+def _to_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _spelled(kind: Any, text: str) -> Any:
     if kind is bool:
         return {"true": True, "yes": True, "false": False, "no": False}.get(text.strip().lower())
     if kind is dict:
-        import yaml
-
         try:
-            found = json.loads(text) if text.startswith('{"') else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError):
+            found = json.loads(text) if text.startswith('{"') else parse_yaml(text)
+        except (ValueError, RecursionError):  # of JSON that is nested too deeply
             return None
         return found if isinstance(found, dict) else None
     try:

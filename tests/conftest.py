@@ -9,15 +9,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; tests that serve models switch it off
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
 
+QUIET = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
+    # Before the proofs in tests/trust are imported, which read from it how many cases they run.
+    hypothesis.settings.register_profile("nightly", print_blob=True, **QUIET)
+    hypothesis.settings.register_profile("few", derandomize=True, **QUIET)
+    hypothesis.settings.load_profile("nightly" if "nightly" in config.option.markexpr else "few")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

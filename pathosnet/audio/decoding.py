@@ -87,7 +87,8 @@ class _Samples(io.FileIO):
 
 
 def _open_with_libsndfile(path: Path, stack: ExitStack) -> soundfile.SoundFile:
-    file = stack.enter_context(_OnePass(path))
+    # As bytes, where names are bytes: soundfile takes only those of Unicode as text.
+    file = stack.enter_context(_OnePass(os.fsencode(path) if os.name == "posix" else path))
     if file.format not in ("WAV", "WAVEX") or file.frames > 0:
         return file
     start = _start_of_unclosed_samples(path)

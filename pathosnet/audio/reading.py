@@ -20,6 +20,8 @@ SAMPLE_RATE = 16_000
 MIN_SAMPLES = 400  # one 25 ms analysis window at 16 kHz: less holds no frame of any feature
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # beyond these a header is wrong
 MAX_CHANNELS = 64
+LONGEST_SECONDS = 3600
+"""Longest recording that is taken into memory as a whole; ``read_blocks`` reads any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,21 @@ def read_recording(audio: Any, rate: int | None = None, *, sample_rate: int = SA
         # A recording has more samples than channels: of two axes the longer one is time.
         samples = _to_float(array.T if array.ndim == 2 and len(array) < array.shape[1] else array, inspection.name)
         blocks = _to_waveform([samples], int(rate), sample_rate, inspection=inspection)
-    found = list(blocks)
+    found = list(_up_to_longest(blocks, sample_rate, inspection))
     return Recording(torch.cat(found) if len(found) > 1 else found[0], inspection.warnings())
+
+
+def _up_to_longest(blocks: Iterable[Tensor], sample_rate: int, inspection: Inspection) -> Iterator[Tensor]:
+    """Yields blocks until they are longer than what is taken into memory: a FLAC of a megabyte can hold days."""
+    num_samples = 0
+    for block in blocks:
+        num_samples += len(block)
+        if num_samples > LONGEST_SECONDS * sample_rate:
+            raise InputError(
+                f"{inspection.name}: is longer than {LONGEST_SECONDS // 60} minutes, expected an utterance; "
+                "cut it, or predict it over time with --timeline"
+            )
+        yield block
 
 
 def load_audio(path: str | os.PathLike[str], sample_rate: int = SAMPLE_RATE) -> Tensor:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from pathosnet import __version__
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, printable
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
@@ -103,5 +103,5 @@ def _see_help(error: click.UsageError) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(INPUT_ERROR)

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pathosnet.errors import printable
+
 if TYPE_CHECKING:
     from pathosnet.experiments.run_folder import Run
 
@@ -22,7 +24,7 @@ def say(line: str, file: TextIO | None = None) -> None:
 
     file = file or sys.stdout
     with tqdm.external_write_mode(file):
-        print(line, file=file, flush=True)
+        print(printable(line), file=file, flush=True)
 
 
 def say_written(*paths: Path | None) -> None:

@@ -13,6 +13,7 @@ from pathosnet.corpora.splits import PART_SPELLINGS, PARTS, Split
 from pathosnet.corpora.tables import decode, read_table
 from pathosnet.errors import InputError
 from pathosnet.files import locate, to_path
+from pathosnet.targets import ClassTarget, DimensionTarget
 
 TABLES, JSON_LINES = (".csv", ".tsv"), (".jsonl", ".json", ".ndjson")
 COLUMNS = {
@@ -125,8 +126,9 @@ def _listed(paths: Sequence[Path], found: Sequence[tuple[Utterance, str]], folds
     for i, heard in zip(here, listen(utterances[i] for i in here), strict=True):
         utterances[i] = replace(utterances[i], content=heard.content)
     labels = tuple(sorted({utterance.emotion for utterance in utterances} - {""}))
+    target = ClassTarget(labels) if len(labels) > 1 else DimensionTarget(())  # lists of files alone have no emotions
     absent = sum(not utterance.content and utterance.audio is not None for utterance in utterances)
-    return Listed(Corpus(tuple(paths), tuple(utterances), labels), folds, tuple(name for _, name in found), absent)
+    return Listed(Corpus(tuple(paths), tuple(utterances), target), folds, tuple(name for _, name in found), absent)
 
 
 def _utterance(path: Path, number: int, row: Mapping[str, Any], *, pattern: NamePattern) -> tuple[Utterance, str]:

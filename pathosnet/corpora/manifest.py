@@ -3,8 +3,8 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pathosnet.corpora.tables import read_table
-from pathosnet.emotions import ALIASES, normalize_label, spelling_key
+from pathosnet.emotions import ALIASES, check_labels, normalize_label, spelling_key
 from pathosnet.errors import InputError
 from pathosnet.files import locate, to_path
 from pathosnet.targets import DimensionTarget, Target, to_target
@@ -177,6 +177,8 @@ def read_manifest(
         tables[path] = kept
     if not isinstance(labels, Target) and tuple(labels) == (LABELS_OF_CORPUS,):
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
+        with _blaming(paths):
+            check_labels(labels)
     target = to_target(labels)
     for name in dimensions:
         if name.lower() in RESERVED:
@@ -214,6 +216,15 @@ def check_column(corpus: Corpus, name: str) -> None:
         known = [one for one in GROUPING if any(utterance.cell(one) for utterance in utterances)]
         known += dict.fromkeys(one for utterance in utterances for one, cell in utterance.more.items() if cell)
         raise InputError(f"{corpus.title}: has no column {name!r} to group by, only {', '.join(known) or 'none'}")
+
+
+@contextmanager
+def _blaming(paths: Sequence[Path]) -> Iterator[None]:
+    """Adds the files to an error about what they hold together."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, paths))}: {error}") from error
 
 
 def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:

@@ -1,7 +1,8 @@
 """One network of the paper: an audio branch and a text branch, or either alone, under a linear classifier."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -43,6 +44,10 @@ class BranchOptions:
         for name, value, known in (("network", self.network, NETWORKS), ("pooling", self.pooling, POOLINGS)):
             if value not in known:
                 raise ValueError(f"{name}: expected {', '.join(known)}, got {value!r}")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if type(value) is not type(one.default) and not (type(one.default) is float and type(value) is int):
+                raise ValueError(f"{one.name}: expected a {type(one.default).__name__}, got {value!r}")
 
 
 class Classified(nn.Module):
@@ -56,6 +61,8 @@ class Classified(nn.Module):
 
     def __init__(self, feature_dim: int, num_classes: int, temperature: float) -> None:
         super().__init__()
+        if not (isinstance(temperature, (int, float)) and 0 < temperature < math.inf):
+            raise ValueError(f"temperature: expected a number above 0, got {temperature!r}")
         self.feature_dim = feature_dim
         self.num_classes = num_classes
         self.temperature = temperature

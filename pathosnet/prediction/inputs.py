@@ -101,7 +101,7 @@ def _read_rows(path: Path, text: str | None, language: str | None) -> list[Predi
         raise InputError(f"{path}: expected a column 'audio' or 'text', got {', '.join(table.header)}")
     rows = [
         PredictionInput(
-            audio=locate(path.parent, row["audio"]) if row.get("audio") else None,
+            audio=_find_audio(path, number, row.get("audio", "")),
             text=row.get("text") or text,
             language=row.get("language") or language,
             where=f"{path}, row {number}",
@@ -114,6 +114,13 @@ def _read_rows(path: Path, text: str | None, language: str | None) -> list[Predi
     if not rows:
         raise InputError(f"{path}: holds no rows; expected one for each recording under the header")
     return rows
+
+
+def _find_audio(path: Path, number: int, name: str) -> Path | None:
+    try:
+        return locate(path.parent, name) if name else None
+    except InputError as error:
+        raise InputError(f"{path}, row {number}: {error}") from error
 
 
 def predict_inputs(

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,10 @@ def table_written(
             "too; rename them there, or write .jsonl"
         )
     is_json = Path(path).suffix.lower() == ".jsonl"
-    with file_written_aside(path, overwrite) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with ExitStack() as stack:
+        aside = stack.enter_context(file_written_aside(path, overwrite))
+        # Names of files may hold bytes that are no Unicode: they are spelled out, as \\udce9.
+        file = stack.enter_context(aside.open("w", encoding="utf-8", errors="backslashreplace", newline=""))
         writer = csv.writer(file)
         if not is_json:
             writer.writerow(columns)

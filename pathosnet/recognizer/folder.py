@@ -1,6 +1,5 @@
 """A model as a folder: ``config.json``, ``model.safetensors``, and word vectors in ``text/``. Nothing is pickled."""
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 import pathosnet
 from pathosnet.audio.decoding import audio_suffixes
 from pathosnet.backbones import ThinResNet34, VGGish
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, shown
 from pathosnet.features import TextEmbedder
 from pathosnet.features.acoustic.encoders.opening import hash_tensors
 from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor, extractor_from_config
@@ -41,6 +40,8 @@ ENCODER_FOLDER = "encoders"
 MAX_CONFIG_BYTES = 1 << 24
 MAX_NUMBER = 1 << 20  # of channels, frames, …
 MAX_BLOCKS = 100
+MAX_TEMPERATURE = 1e6
+MAX_DISTANCE = 1e6  # in standard deviations
 MAY_BE_ZERO = ("num_blocks", "dropout", "batch_norm_momentum", "top_db")
 
 
@@ -140,15 +141,18 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
             network, acoustic = _make_parts(config)
-        target = target_from_config(config)
+        target = target_from_config({**config, "labels": _read_labels(config["labels"])})
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
         temperature = float(config.get("calibration_temperature", 1.0))
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"calibration_temperature: expected a number above 0, got {temperature}")
+        if not 1 / MAX_TEMPERATURE <= temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"calibration_temperature: expected a number from {1 / MAX_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, "
+                f"got {temperature}"
+            )
         adapted = config.get("profile_calibration")
         profile_calibration = ProfileCalibration(**adapted) if adapted is not None else None
         reach = {str(name): float(farthest) for name, farthest in config.get("reach", {}).items()}
-        if not all(math.isfinite(farthest) and farthest > 0 for farthest in reach.values()):
+        if not all(0 < farthest <= MAX_DISTANCE for farthest in reach.values()):
             raise ValueError(f"reach: expected numbers above 0, got {reach}")
         sources = {name: (source_from(one), one["embedded"]) for name, one in config.get("weights", {}).items()}
         if text is None and config["text"] is not None:
@@ -231,6 +235,12 @@ def _prefix(name: str) -> str:
     return f"acoustic.{name}.backbone."
 
 
+def _read_labels(value: Any) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(label, str) and label.strip() for label in value)):
+        raise ValueError(f"labels: expected names, got {shown(value)}")
+    return tuple(value)
+
+
 def _check_numbers(value: Any, name: str) -> None:
     """Refuses sizes that no network has, before anything is built of them."""
     if isinstance(value, Mapping):
@@ -258,6 +268,6 @@ def _blaming(path: Path) -> Iterator[None]:
         if str(path.parent) in str(error):
             raise
         raise InputError(f"{path}: describes no model ({error})") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except Exception as error:  # of what a wrong value leads to, Python and PyTorch raise all kinds
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: describes no model ({type(error).__name__}: {reason})") from error

@@ -202,7 +202,7 @@ class EmotionRecognizer(nn.Module):
             for one, profile in zip(features, profiles, strict=True)
         ]
         temperatures = torch.tensor([[self.temperature_with(profile)] for profile in profiles])
-        outputs = self.target.decode(self.logits(adapted, names), temperatures)
+        outputs = _checked(self.target.decode(self.logits(adapted, names), temperatures), names)
         answers = []
         for one, row, odd in zip(features, outputs, warnings, strict=True):
             make = Prediction.of if any(map(len, one.values())) else Prediction.of_nothing
@@ -324,14 +324,7 @@ class EmotionRecognizer(nn.Module):
         Raises:
             InputError: one of them is NaN or infinite.
         """
-        logits = self(features).float().cpu()
-        for i in (~logits.isfinite().all(dim=1)).nonzero().flatten().tolist():
-            name = (names[i] if names else "") or f"utterance {i + 1} of {len(features)}"
-            raise InputError(
-                f"{name}: the model's answer is NaN or infinite, expected finite numbers; its samples may be far "
-                "outside [-1, 1], or the model's weights damaged"
-            )
-        return logits
+        return _checked(self(features).float().cpu(), names)
 
     def forward(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:
         """Returns the network's outputs ``(utterances, labels)`` where it is, with gradients; see ``logits``."""
@@ -344,6 +337,17 @@ class EmotionRecognizer(nn.Module):
     def extractors(self) -> dict[str, AcousticExtractor]:
         """Acoustic feature → its extractor."""
         return {name: part for name, part in self.acoustic.items() if isinstance(part, AcousticExtractor)}
+
+
+def _checked(outputs: Tensor, names: Sequence[str]) -> Tensor:
+    """Returns what a model says of utterances, ``(utterances, labels)``, if all of it is finite."""
+    for i in (~outputs.isfinite().all(dim=1)).nonzero().flatten().tolist():
+        name = (names[i] if names else "") or f"utterance {i + 1} of {len(outputs)}"
+        raise InputError(
+            f"{name}: the model's answer is NaN or infinite, expected finite numbers; its samples may be far "
+            "outside [-1, 1], or the model's weights damaged"
+        )
+    return outputs
 
 
 def _oddities(recording: Recording) -> tuple[str, ...]:

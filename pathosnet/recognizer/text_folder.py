@@ -85,9 +85,8 @@ def load_text(folder: Path, config: Mapping[str, Any]) -> TextEmbedder:
     Raises:
         InputError: a file is missing, damaged, or another one.
     """
-    identifier = config["identifier"] and LanguageIdentifier(
-        own_file(folder, f"{TEXT_FOLDER}/{Path(config['identifier']).name}")
-    )
+    named = config["identifier"]
+    identifier = None if named is None else LanguageIdentifier(own_file(folder, f"{TEXT_FOLDER}/{Path(named).name}"))
     tables = {
         language: _load_table(folder, str(i), table) for i, (language, table) in enumerate(config["tables"].items())
     }

@@ -124,7 +124,7 @@ def _read_hdf5(source: Path | io.BytesIO, path: Path) -> dict[str, Tensor]:
         for layer in (_text(name) for name in root.attrs["layer_names"]):
             for variable_path in (_text(name) for name in root[layer].attrs["weight_names"]):
                 variable = variable_path.rpartition("/")[2].partition(":")[0]
-                tensors |= _tensor_of(layer, variable, np.asarray(root[layer][variable_path]))
+                tensors |= _tensor_of(layer, variable, _own_array(file, root[layer][variable_path], path))
     return tensors
 
 
@@ -140,10 +140,25 @@ def _read_keras3(file: h5py.File, path: Path) -> dict[str, Tensor]:
                 f"{path}: is a file of Keras 3 without the names of its layers; load it in Keras, save it in the older "
                 "format, model.save('model.h5'), and take that"
             )
-        values = [np.asarray(variables[str(number)]) for number in range(len(variables))]
+        values = [_own_array(file, variables[str(number)], path) for number in range(len(variables))]
         for variable, value in zip(_keras3_variables(kind, len(values)), values, strict=True):
             tensors |= _tensor_of(_text(variables.attrs["name"]), variable, value)
     return tensors
+
+
+def _own_array(file: h5py.File, found: Any, path: Path) -> np.ndarray:
+    """Reads an array that is in the file itself, and no larger than the file can hold.
+
+    HDF5 follows links into other files, and what is stored elsewhere, without a word; and a few kilobytes can say that
+    they are terabytes.
+    """
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{path}: expected an array as {found.name}, got a group")
+    if found.file.id != file.id or found.external or found.is_virtual:
+        raise InputError(f"{path}: {found.name} refers to another file, which is not opened; get the file again")
+    if found.nbytes > MAX_EXPANSION * max(file.id.get_filesize(), 1 << 20):
+        raise InputError(f"{path}: unpacks to more than {MAX_EXPANSION} times its size; get the file again")
+    return np.asarray(found)
 
 
 def _keras3_variables(kind: str, count: int) -> list[str]:

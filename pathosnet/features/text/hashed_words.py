@@ -8,6 +8,8 @@ from torch import Tensor
 
 from pathosnet.features.text.tokens import check_words
 
+LONGEST_WORD = 1000
+"""Letters of a word that count; no language has longer ones, and a text without blanks would take gigabytes."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -68,7 +70,7 @@ class HashedWords:
         return self._vectors[word]
 
     def _pieces(self, word: str) -> list[str]:
-        marked = f"<{word}>"
+        marked = f"<{word[:LONGEST_WORD]}>"
         lengths = range(self.min_chars, min(self.max_chars, len(marked) - 1) + 1)
         return [marked] + [marked[i : i + n] for n in lengths for i in range(len(marked) - n + 1)]
 

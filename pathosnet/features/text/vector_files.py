@@ -22,6 +22,9 @@ ROWS_AT_ONCE = 4096
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_LINE_BYTES = 1 << 17
 """Longest line of a packed file, which may be a stranger's."""
+MAX_DIM = 2048
+MAX_BLANK_LINES = 1000
+"""A packed file of a megabyte can hold a milliard of them."""
 
 
 def read_vectors(path: Path, max_words: int, store: FeatureStore | None = None) -> tuple[list[str], Tensor]:
@@ -72,7 +75,7 @@ def _parse(path: Path, max_words: int) -> tuple[list[str], Tensor]:
 def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
     with open_vectors(path) as file:
         dim = 0
-        count = 0
+        count = blank = 0
         # As bytes: words may hold characters that Python otherwise takes for line ends.
         for number, packed in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), start=1):
             if len(packed) > MAX_LINE_BYTES:
@@ -80,10 +83,19 @@ def _read_rows(path: Path, max_words: int) -> Iterator[tuple[str, np.ndarray]]:
                     f"{path}: line {number}: is longer than {MAX_LINE_BYTES:,} bytes; the file is no word-vector file"
                 )
             line = packed.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").rstrip()
+            if not line and (blank := blank + 1) > MAX_BLANK_LINES:
+                raise InputError(
+                    f"{path}: line {number}: is blank, as {blank - 1:,} before it; the file is no word-vector file"
+                )
             if number == 1 and len(fields := line.split(" ")) == 2 and all(field.isdecimal() for field in fields):
                 dim = int(fields[1])  # the count is not needed, and wrong in some files
             elif line:
                 dim = dim or line.count(" ")
+                if dim > MAX_DIM:
+                    raise InputError(
+                        f"{path}: line {number}: expected at most {MAX_DIM:,} numbers a word, got "
+                        f"{dim if dim < 1 << 40 else 'far more'}; the file is damaged or is no word-vector file"
+                    )
                 yield _parse_line(path, number, line, dim=dim)
                 count += 1
             if count == max_words:

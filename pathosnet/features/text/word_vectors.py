@@ -55,6 +55,7 @@ class WordVectors:
         self._rows: dict[str, int] = {}
         for row, word in enumerate(self.words):
             self._rows.setdefault(word, row)
+        self._longest = max(map(len, self._rows), default=0)
 
     @property
     def dim(self) -> int:
@@ -128,7 +129,7 @@ class WordVectors:
         if word in self._rows:
             return self._rows[word]
         if self.oov == "prefix":
-            for end in range(len(word) - 1, 0, -1):
+            for end in range(min(len(word) - 1, self._longest), 0, -1):
                 if word[:end] in self._rows:
                     return self._rows[word[:end]]
         return self._rows.get(UNKNOWN_WORD) if self.oov in ("prefix", "unknown") else None
