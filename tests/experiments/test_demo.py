@@ -36,6 +36,8 @@ def test_the_demo_trains_tests_and_predicts_in_two_minutes(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     seconds = time.monotonic() - started
     assert result.returncode == 0, result.stderr
+    assert "The model small, which comes with the package, on a clip of the demo" in result.stdout
+    assert "of 64 clips of synthetic speech, which it never heard" in result.stdout
     assert "Voices that the training never heard: accuracy" in result.stdout
     assert "PathosNet.from_pretrained" in result.stdout
     assert (tmp_path / "demo" / "confusion_matrix.png").stat().st_size > 10_000
