@@ -119,7 +119,8 @@ def _audit_fold(listed: Listed, name: str, split: Split) -> FoldAudit:
         for part, positions in parts.items()
     }
     sizes = {part: len(positions) for part, positions in parts.items()}
-    return FoldAudit(name, sizes, shared, counted if listed.corpus.labels else {})
+    told = any(utterance.emotion for utterance in listed.corpus.utterances)
+    return FoldAudit(name, sizes, shared, counted if told else {})
 
 
 def _compare(listed: Listed, kind: str, one: tuple[str, Sequence[int]], two: tuple[str, Sequence[int]]) -> Shared:

@@ -126,7 +126,7 @@ def _listed(paths: Sequence[Path], found: Sequence[tuple[Utterance, str]], folds
     for i, heard in zip(here, listen(utterances[i] for i in here), strict=True):
         utterances[i] = replace(utterances[i], content=heard.content)
     labels = tuple(sorted({utterance.emotion for utterance in utterances} - {""}))
-    target = ClassTarget(labels) if len(labels) > 1 else DimensionTarget(())  # lists of files alone have no emotions
+    target = ClassTarget(labels) if len(labels) > 1 else DimensionTarget(())  # there may be none, or one
     absent = sum(not utterance.content and utterance.audio is not None for utterance in utterances)
     return Listed(Corpus(tuple(paths), tuple(utterances), target), folds, tuple(name for _, name in found), absent)
 

@@ -5,13 +5,14 @@ import sys
 import pytest
 
 from pathosnet import InputError, Prediction, predictions_to_frame
+from pathosnet.targets import ClassTarget
 
 
 def test_a_frame_has_a_row_a_prediction_and_a_column_a_label():
     answers = [
         Prediction.of_probabilities({"anger": 0.75, "joy": 0.25}, ("short",)),
         InputError("b.wav: no such file"),
-        Prediction.of_nothing(("anger", "joy")),
+        Prediction.of_nothing(ClassTarget(("anger", "joy")), [0.5, 0.5]),
     ]
     frame = predictions_to_frame(answers, ["a", "b", "c"])
     assert list(frame.columns) == ["label", "confidence", "anger", "joy", "warnings", "error"]

@@ -21,6 +21,7 @@ from pathosnet.corpora.manifest import Corpus, Utterance
 from pathosnet.corpora.splits import find_leak
 from pathosnet.errors import InputError
 from pathosnet.evaluation import measure
+from pathosnet.targets import ClassTarget
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 
@@ -132,7 +133,7 @@ def corpora(draw):
                 manifest=Path("c.csv"),
             )
         )
-    return Corpus((Path("c.csv"),), tuple(utterances), LABELS)
+    return Corpus((Path("c.csv"),), tuple(utterances), ClassTarget(LABELS))
 
 
 APART = {
