@@ -11,8 +11,8 @@ UNLIKE = "unlike the recordings that the model was trained on"
 """Warning of a recording that is farther away than speech of other people, rooms and languages usually is."""
 QUANTILE = 0.999
 MARGIN = 1.6
-"""So many times as far as the farthest of the training part. Speech of seven other corpora lies within that of base, but
-for 2 % of one; chords, clicks and tones lie beyond (docs/prediction.md)."""
+"""So many times as far as the farthest of the training part. Speech of seven other corpora lies within base's, but for
+2 % of one; chords, clicks and tones lie beyond (docs/prediction.md)."""
 
 
 def measure_distances(network: Classified, name: str, sequences: Sequence[Tensor]) -> Tensor:
