@@ -53,6 +53,7 @@ class Page:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TMPDIR": str(uploads)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
         told = self.process.stdout.readline()
         assert told.startswith("the page is at http://127.0.0.1:"), self.process.stderr.read()
