@@ -33,7 +33,7 @@ class Target(ABC):
     kind: ClassVar[str]
     """``"classes"`` or ``"dimensions"``."""
     verb: ClassVar[str]
-    """What a model does with the labels."""
+    """Verb for a model and its labels."""
     output: ClassVar[str]
     """Name of one row of outputs: ``"probabilities"`` or ``"estimates"``."""
     picture: ClassVar[str]

@@ -1,4 +1,4 @@
-"""What the page shows of a recording: an answer in words, its parts over time, a picture. Knows nothing of Gradio."""
+"""A recording's answer on the page: an answer in words, its parts over time, a picture. Knows nothing of Gradio."""
 
 import html
 import io
@@ -32,7 +32,7 @@ INK = "#123457"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the page shows.
+    """Everything that the page shows of a recording.
 
     Args:
         summary: in Markdown.

@@ -1,4 +1,4 @@
-"""What a header would say of samples that have none."""
+"""Encodings and rates of samples without a header."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,9 +16,9 @@ class Raw:
     encoding: Encoding | None = None
     """Samples on stdin have no header, and are integers (s) or floating point (f) of so many bits."""
     rate: int = 16_000
-    """Of samples without a header, in Hz."""
+    """Rate of samples without a header, in Hz."""
     channels: int = 1
-    """Of samples without a header."""
+    """Channels of samples without a header."""
 
     def __post_init__(self) -> None:
         """Checks the values."""

@@ -211,7 +211,7 @@ class Incoming:
         _check_rate(rate, name)
         self.rate = rate
         self.num_channels = 0
-        """Of the chunks; known with the first one."""
+        """Rate of the chunks; known with the first one."""
         self._inspection = Inspection(name)
         self._resampler = Resampler(rate, SAMPLE_RATE)
 

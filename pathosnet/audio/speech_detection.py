@@ -14,7 +14,7 @@ from pathosnet.audio.reading import SAMPLE_RATE
 from pathosnet.errors import InputError
 
 FRAME_SAMPLES = 512
-"""What the network hears at once: 32 ms."""
+"""Samples that the network hears at once: 32 ms."""
 
 
 class SpeechDetector:

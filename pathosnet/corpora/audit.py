@@ -10,7 +10,7 @@ from pathosnet.corpora.splits import GROUPS, Split, groups_of, plural
 
 RECORDINGS = "recordings"
 KINDS = (RECORDINGS, *map(plural, GROUPS))
-"""What parts may share: recordings, speakers, sessions, sentences."""
+"""Kinds of things that parts may share: recordings, speakers, sessions, sentences."""
 PAIRS = (("test", "train"), ("validation", "train"), ("test", "validation"))
 Verdict = Literal["apart", "shared", "unknown"]
 FEW = 10
@@ -32,7 +32,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class FoldAudit:
-    """What one fold's parts share, and their classes."""
+    """Overlap of one fold's parts, and their classes."""
 
     name: str
     sizes: dict[str, int]
@@ -67,7 +67,7 @@ class FoldAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in all folds.
+    """Findings in all folds.
 
     Args:
         folds: one for each fold.

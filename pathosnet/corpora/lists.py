@@ -26,13 +26,13 @@ COLUMNS = {
     "corpus": ("corpus", "dataset"),
     "content": ("content",),
 }
-"""What an utterance is known by → the names that columns of it go by, the most usual first."""
+"""Fact about an utterance → the names that columns of it go by, the most usual first."""
 NOT_LISTED = "manifest"
 """A column of files that this library wrote: they hold the bare names of recordings, which are no paths."""
 
 
 class NamePattern:
-    """What the names of recordings say.
+    """Facts in the names of recordings.
 
     Args:
         pattern: see ``pathosnet.corpora.known.patterns``; empty for nothing.

@@ -15,7 +15,7 @@ SPLITS = ("auto", "random", "speaker", "session", "script", "speaker+script", "c
 PARTS = ("train", "validation", "test")
 PART_SPELLINGS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 PART_SPELLINGS |= {"val": "validation", "dev": "validation", "test": "test"}
-"""What people call a part → its name here."""
+"""Usual name of a part → its name here."""
 GROUPS: dict[str, Callable[[Utterance], str]] = {
     "speaker": lambda utterance: utterance.speaker,
     "session": lambda utterance: utterance.session,

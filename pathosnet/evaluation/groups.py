@@ -38,7 +38,7 @@ class GroupFigures:
     difference: float | None
     """Value minus that of all other utterances; None if there are no others."""
     p_value: float | None
-    """Of the permutation test that the group is like the others, two-sided, after Holm's correction."""
+    """P-value of the permutation test that the group is like the others, two-sided, after Holm's correction."""
 
     @property
     def differs(self) -> bool:

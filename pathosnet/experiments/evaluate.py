@@ -28,7 +28,7 @@ from pathosnet.recognizer.recognizer import PathosNet
 
 @dataclass(frozen=True)
 class Tested:
-    """What a model said of a labelled corpus.
+    """Answers of a model about a labelled corpus.
 
     Args:
         predictions: beside the truth.

@@ -42,7 +42,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What an answer rests on.
+    """Reasons of an answer.
 
     An effect is what is lost of the answer where the part is taken away: of an emotion in log-odds,
     log(p / (1 - p)), so that it shows for sure answers, too; of a dimension in its units. Above 0 the part speaks for

@@ -21,7 +21,7 @@ QUIETEST = 0.05  # this share of a recording is taken for noise
 ABOVE_NOISE_DB = 6.0
 LEAST_DB, MOST_DB = 15.0, 60.0  # a pause is so far below the loudest moment, whatever the noise
 NAMING = ".rttm, .vtt with <v Name>, or Whisper's .json with speakers"
-"""What tells who speaks, for messages."""
+"""Source of the speakers, for messages."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is said when, and by whom: files of all formats that a timeline takes."""
+"""Transcripts with times and speakers: files of all formats that a timeline takes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

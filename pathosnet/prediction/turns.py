@@ -1,4 +1,4 @@
-"""Who speaks when: turns of speakers, and the speakers of any other segments."""
+"""Speech by speaker: turns of speakers, and the speakers of any other segments."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict

@@ -40,7 +40,7 @@ class Optimization:
     scheduler_options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the scheduler; what it needs of the run's length is filled in."""
     encoder_learning_rate: float = 1e-4
-    """Of the highest unlocked layer of a speech encoder."""
+    """Learning rate of the highest unlocked layer of a speech encoder."""
     encoder_layer_decay: float = 0.5
     """An unlocked layer has so much of the rate of the layer above."""
     class_weights: Sequence[float] | None = None

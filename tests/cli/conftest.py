@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from commands import QUICK
-from making import make_corpus
+from making import make_corpus, random_model
 
 from pathosnet import cli
 
@@ -20,6 +20,14 @@ def run(corpus, tmp_path_factory) -> Path:
     """A finished run."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     cli.main(["train", str(corpus), "--out", str(folder), *QUICK])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A saved model with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    random_model().save_pretrained(folder)
     return folder
 
 

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 from commands import error_of
-from making import random_model, tone
+from making import tone
 
 from pathosnet import cli
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "model"
-    random_model().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

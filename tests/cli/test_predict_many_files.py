@@ -5,18 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from making import random_model, read_rows, write_manifest, write_tone
+from making import read_rows, write_manifest, write_tone
 
 from pathosnet.audio.voice import STEADY
 from pathosnet.cli import main
 from pathosnet.emotions import PAPER_EMOTIONS
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "model"
-    random_model().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

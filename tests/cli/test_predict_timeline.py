@@ -4,17 +4,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
-from making import random_model, read_rows, tone
+from making import read_rows, tone
 
 from pathosnet.cli import main
 from pathosnet.emotions import PAPER_EMOTIONS
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "model"
-    random_model().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
