@@ -1,6 +1,6 @@
 """Measures training on features that are cached, and prints Markdown tables.
 
-OMP_NUM_THREADS=2 python benchmarks/training.py [stages | epoch | reading | vectors] [--epochs 3]
+OMP_NUM_THREADS=2 python benchmarks/training.py [stages | epoch | reading | vectors] [--epochs 3] [--accelerator gpu]
 
 ``stages``: seconds per epoch of every stage of the paper's ensemble, for a corpus of 4,936 utterances of IEMOCAP's
 lengths (a fold trains on 3,159 and validates on 790), and what 5 folds of 45 + 45 + 45 epochs make of it; the same for
@@ -86,12 +86,10 @@ class Clock(Callback):
         self.ends.append(time.perf_counter())
 
 
-def seconds_an_epoch(module: EmotionModule, table: FeatureTable, epochs: int) -> float:
+def seconds_an_epoch(module: EmotionModule, table: FeatureTable, epochs: int, hardware: Hardware) -> float:
     """Trains with Lightning as every run does, and takes the median epoch but for the first."""
     clock = Clock()
-    trainer = StageTrainer(
-        Fitting(epochs=epochs + 1, patience=epochs + 1), Hardware(accelerator="cpu"), callbacks=[clock]
-    )
+    trainer = StageTrainer(Fitting(epochs=epochs + 1, patience=epochs + 1), hardware, callbacks=[clock])
     trainer.fit("stage", module, table, parts=make_split(len(table)))
     return median(np.diff(clock.ends).tolist())
 
@@ -101,7 +99,7 @@ def make_network(name: str) -> EmotionNetwork:
     return EmotionNetwork({name: DIMS[name], TEXT: DIMS[TEXT]}, 4, options=BranchOptions(standardize=True))
 
 
-def measure_stages(epochs: int) -> None:
+def measure_stages(epochs: int, hardware: Hardware) -> None:
     """Prints seconds per epoch of every stage, at three sizes of the corpus."""
     print("| stage | " + " | ".join(f"{UTTERANCES // part:,}" for part in (16, 4, 1)) + " utterances | 5 × 45 epochs |")
     print("|---|---|---|---|---|")
@@ -122,7 +120,7 @@ def measure_stages(epochs: int) -> None:
             f"1, {name} + text",
             sizes,
             lambda seconds, name=name: seconds_an_epoch(
-                NetworkModule(networks[name]), make_table([name, TEXT], seconds), epochs
+                NetworkModule(networks[name]), make_table([name, TEXT], seconds), epochs, hardware
             ),
         )
     backbones: dict[str, VGGish | ThinResNet34] = {"vggish": VGGish("relu"), "ghostvlad": ThinResNet34()}
@@ -134,13 +132,16 @@ def measure_stages(epochs: int) -> None:
                 NetworkModule(networks[name], unlocked={name: backbone}),
                 make_table([name, TEXT], seconds, True),
                 epochs,
+                hardware,
             ),
             " ¹",
         )
 
     def third(seconds: np.ndarray) -> float:
         ensemble = EnsembleModule({name: make_network(name) for name in HIDDEN}, 4)
-        return seconds_an_epoch(ensemble, join_networks(make_table([*HIDDEN, TEXT], seconds), ensemble), epochs)
+        return seconds_an_epoch(
+            ensemble, join_networks(make_table([*HIDDEN, TEXT], seconds), ensemble), epochs, hardware
+        )
 
     report("3, ensemble", sizes, third)
     print(f"| together | | | | {totals / 60:.0f} min |")
@@ -218,7 +219,9 @@ def measure_vectors() -> None:
 def main() -> None:
     """Runs the measurements that are named, or all."""
     measurements: dict[str, Callable[[], None]] = {
-        "stages": lambda: measure_stages(options.epochs),
+        "stages": lambda: measure_stages(
+            options.epochs, Hardware(accelerator=options.accelerator, devices="1", precision=options.precision)
+        ),
         "epoch": measure_epoch,
         "reading": measure_reading,
         "vectors": measure_vectors,
@@ -226,6 +229,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*measurements], help="What to measure; all if none is named.")
     parser.add_argument("--epochs", type=int, default=3, help="Timed epochs of each stage, after one to warm up.")
+    parser.add_argument("--accelerator", default="cpu", help="Lightning's, for the stages: cpu or gpu.")
+    parser.add_argument("--precision", default="32-true", help="Lightning's, for the stages.")
     options = parser.parse_args()
     for name in options.names or measurements:
         measurements[name]()
