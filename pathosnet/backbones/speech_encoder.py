@@ -4,11 +4,14 @@ Layers are named as in Hugging Face's checkpoints (``model.encoder.…``), so th
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import pad_sequence
 
 MAX_LAYERS = 100
 MAX_WIDTH = 1 << 14
@@ -84,7 +87,7 @@ class WhisperEncoder(nn.Module):
         Returns:
             For each recording ``(layers, vectors, dim)``, with a vector for every two frames.
         """
-        embedded = [self.embed(mel) for mel in mels]
+        embedded = self.embed_together(mels) if mels[0].is_cuda else [self.embed(mel) for mel in mels]
         lengths = [len(vectors) for vectors in embedded]
         x = torch.cat(embedded) if len(embedded) > 1 else embedded[0]
         states = self.states_from(x, lengths, layers)
@@ -95,6 +98,16 @@ class WhisperEncoder(nn.Module):
         x = functional.gelu(self.conv1(mel.unsqueeze(0)))
         vectors: Tensor = functional.gelu(self.conv2(x))[0].T  # (dim, vectors) -> (vectors, dim)
         return vectors + self.embed_positions.weight[: vectors.shape[0]]
+
+    def embed_together(self, mels: Sequence[Tensor]) -> list[Tensor]:
+        """Does the same as ``embed`` for several recordings, padded: a GPU waits for small convolutions."""
+        lengths = [mel.shape[1] for mel in mels]
+        frames = pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2)
+        real = torch.arange(frames.shape[2], device=frames.device) < frames.new_tensor(lengths).unsqueeze(1)
+        x = functional.gelu(self.conv1(frames)) * real.unsqueeze(1)
+        vectors = functional.gelu(self.conv2(x)).transpose(1, 2)  # (batch, dim, vectors) -> (batch, vectors, dim)
+        vectors = vectors + self.embed_positions.weight[: vectors.shape[1]]
+        return [one[: (length + 1) // 2] for one, length in zip(vectors, lengths, strict=True)]
 
     def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
         """Goes on from the hidden states of one layer.
@@ -147,16 +160,43 @@ class WhisperAttention(nn.Module):
 
     def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         """``(vectors, dim)`` → the same shape."""
-        # (vectors, dim) -> (1, heads, vectors, dim / heads)
-        query, key, value = (
-            projection(x).unflatten(1, (self.num_heads, -1)).transpose(0, 1).unsqueeze(0)
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        attend = functional.scaled_dot_product_attention
-        if len(lengths) == 1:
-            seen = attend(query, key, value)
+        # (vectors, dim) -> (vectors, heads, dim / heads)
+        parts = [
+            projection(x).unflatten(1, (self.num_heads, -1)) for projection in (self.q_proj, self.k_proj, self.v_proj)
+        ]
+        if x.is_cuda and len(lengths) > 1:
+            seen = attend_together(parts, lengths)
         else:
-            recordings = zip(*(part.split(lengths, dim=2) for part in (query, key, value)), strict=True)
-            seen = torch.cat([attend(*parts) for parts in recordings], dim=2)
-        attended: Tensor = self.out_proj(seen[0].transpose(0, 1).flatten(1))
+            recordings = zip(*(part.split(list(lengths)) for part in parts), strict=True)
+            seen = torch.cat([attend([part.unsqueeze(0) for part in own])[0] for own in recordings])
+        attended: Tensor = self.out_proj(seen.flatten(1))
         return attended
+
+
+def attend(parts: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+    """Attends with queries to keys and values, each ``(batch, vectors, heads, features)`` as the result is.
+
+    Where PyTorch is asked for the same numbers in every run, a GPU's faster ways are not taken in training: their
+    gradients differ from run to run, and may be no numbers at all.
+    """
+    query, key, value = (part.transpose(1, 2) for part in parts)
+    exact = query.is_cuda and query.requires_grad and torch.are_deterministic_algorithms_enabled()
+    with sdpa_kernel(SDPBackend.MATH) if exact else nullcontext():
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
+
+
+def attend_together(parts: Sequence[Tensor], lengths: Sequence[int]) -> Tensor:
+    """Attends within each of several recordings at once, padded: a GPU waits for one after the other.
+
+    Args:
+        parts: queries, keys and values of all recordings behind one another, ``(vectors, heads, features)``.
+        lengths: vectors of each recording.
+
+    Returns:
+        ``(vectors, heads, features)``.
+    """
+    padded = [pad_sequence(part.split(list(lengths)), batch_first=True) for part in parts]
+    counts = torch.tensor(lengths, device=padded[0].device)
+    real = torch.arange(padded[0].shape[1], device=padded[0].device) < counts.unsqueeze(1)
+    seen = attend(padded, real[:, None, None])
+    return torch.cat([one[:length] for one, length in zip(seen, lengths, strict=True)])

@@ -299,6 +299,7 @@ def _quiet_lightning() -> Iterator[None]:
                 ".*does not have many workers.*",
                 ".*in eval mode at the start of training.*",  # what is frozen
                 ".*treespec, LeafSpec.*",
+                ".*lr_scheduler.step.*before.*optimizer.step.*",  # half precision skips updates until its scale fits
             ):
                 warnings.filterwarnings("ignore", message=message)
             yield

@@ -2,7 +2,7 @@ import pytest
 import torch
 from speech_encoders import SHAPE, random_whisper
 
-from pathosnet.backbones.speech_encoder import MAX_LAYERS, WhisperEncoder, WhisperShape
+from pathosnet.backbones.speech_encoder import MAX_LAYERS, WhisperEncoder, WhisperShape, attend, attend_together
 
 
 def mels(*frames: int) -> list[torch.Tensor]:
@@ -36,6 +36,16 @@ def test_a_recording_has_the_same_states_alone_in_a_batch_and_in_any_order(order
         (alone,) = encoder([several[i]], (1, 3))
         assert alone.shape == (2, -(-several[i].shape[1] // 2), 16)
         assert (together[place] - alone).abs().max() < 1e-5
+
+
+def test_the_ways_of_a_gpu_give_the_same():
+    encoder, several = random_whisper(), mels(1, 2, 333, 90, 91)
+    for found, mel in zip(encoder.embed_together(several), several, strict=True):
+        torch.testing.assert_close(found, encoder.embed(mel), atol=1e-6, rtol=1e-5)
+    lengths = [4, 1, 30]
+    parts = [torch.randn(35, 2, 8, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    alone = [attend([part[None] for part in own])[0] for own in zip(*(p.split(lengths) for p in parts), strict=True)]
+    torch.testing.assert_close(attend_together(parts, lengths), torch.cat(alone), atol=1e-6, rtol=1e-5)
 
 
 def test_layers_above_the_highest_that_is_wanted_are_not_computed(monkeypatch):

@@ -58,6 +58,7 @@ def test_training_on_a_gpu_gives_a_model_that_predicts_the_same_on_both_devices(
         vggish=str(save_weights(tmp_path / "vggish.safetensors", random_vggish())),
         vggish_output="pool",
         ghostvlad=str(save_weights(tmp_path / "resnet.safetensors", random_thin_resnet34())),
+        standardize=False,  # random backbones differ between tones by little more than rounding errors
         precision=precision,
         **GPU,
     )

@@ -26,7 +26,8 @@ from pathosnet.features.acoustic.extractors.base import AcousticExtractor, Part,
 from pathosnet.features.registry import feature_name
 
 OVERLAP_SECONDS = 6  # of the windows of long recordings
-SECONDS_TOGETHER = 30  # of recordings that are computed at once; more does not make larger products faster
+SECONDS_TOGETHER = {"cpu": 30, "cuda": 300}
+"""Of recordings that are computed at once; more does not make larger products faster."""
 
 
 @register_extractor
@@ -206,7 +207,8 @@ class SpeechEncoderExtractor(AcousticExtractor):
         """Computes ``(layers, time, dim)`` for each window, some of them together."""
         waiting: list[Tensor] = []
         for window in windows:
-            if waiting and sum(map(len, waiting)) + len(window) > SECONDS_TOGETHER * SAMPLE_RATE:
+            limit = SECONDS_TOGETHER.get(window.device.type, 30) * SAMPLE_RATE
+            if waiting and sum(map(len, waiting)) + len(window) > limit:
                 yield from self._together(waiting, layers)
                 waiting = []
             waiting.append(window)
