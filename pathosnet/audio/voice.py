@@ -61,5 +61,6 @@ def _periodicity(frames: Tensor) -> Tensor:
 
 def _autocorrelation(frames: Tensor) -> Tensor:
     """Returns the autocorrelation ``(…, lags)`` of ``(…, samples)``, 1 at lag 0."""
-    found = torch.fft.irfft(torch.fft.rfft(frames, FFT).abs().square(), FFT)[..., : LONGEST_LAG + 1]
+    spectrum = torch.fft.rfft(frames, FFT)
+    found = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), FFT)[..., : LONGEST_LAG + 1]
     return found / found[..., :1].clamp(min=torch.finfo(found.dtype).tiny)

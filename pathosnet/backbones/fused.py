@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pathosnet.backbones.mel_cnn import MelCNN
 from pathosnet.backbones.thin_resnet34 import ThinResNet34
 from pathosnet.backbones.vggish import VGGish
 
@@ -21,29 +22,32 @@ class FusedBackbone:
     """A backbone's copy for inference, made by ``fused``; it gives what the backbone gives in evaluation mode.
 
     Args:
-        backbone: in evaluation mode; stays as it is.
+        backbone: in evaluation mode; stays as it is. A batch norm belongs to the convolution of its name, or to the
+            layer before it.
         dtype: of convolutions and large products; None for the backbone's own.
     """
 
-    def __init__(self, backbone: VGGish | ThinResNet34, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, backbone: VGGish | ThinResNet34 | MelCNN, dtype: torch.dtype | None = None) -> None:
         self.versions = versions_of(backbone)
         self.made_of = [tensor.detach() for tensor in backbone.state_dict().values()]  # no other takes their places
         dense = [] if dtype else [layer for layer in backbone.modules() if isinstance(layer, nn.Linear)]
         # Dense layers change in nothing but their type: in the backbone's own they are shared, not copied.
         shared: dict[int, Any] = {id(weight): weight for layer in dense for weight in layer.parameters()}
-        self.network = copy.deepcopy(backbone, shared)
+        self.network: Any = copy.deepcopy(backbone, shared)
         for module in list(self.network.modules()):
+            layer = ""
             for name, norm in list(module.named_children()):
                 if isinstance(norm, nn.BatchNorm2d):
-                    layer = name.removesuffix("_bn")
+                    layer = name.removesuffix("_bn") if name.endswith("_bn") else layer  # else the one before
                     setattr(module, layer, fuse_conv_bn_eval(getattr(module, layer), norm))
                     setattr(module, name, nn.Identity())
+                layer = name
         for module in self.network.modules():
             if isinstance(module, nn.Conv2d):
                 module.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
             elif isinstance(module, nn.Linear) and dtype and module.weight.numel() >= LARGE_PRODUCT:
                 module.to(dtype)
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
+            if dtype is not None and isinstance(module, (nn.Conv2d, nn.Linear)):
                 module.register_forward_pre_hook(_cast_input)
 
     @torch.no_grad()
@@ -64,7 +68,7 @@ class FusedBackbone:
 _COPIES: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, FusedBackbone]] = WeakKeyDictionary()
 
 
-def fused(backbone: VGGish | ThinResNet34, dtype: torch.dtype | None = None) -> FusedBackbone:
+def fused(backbone: VGGish | ThinResNet34 | MelCNN, dtype: torch.dtype | None = None) -> FusedBackbone:
     """Returns a backbone's copy for inference, which is kept until the backbone's weights change.
 
     Args:

@@ -50,7 +50,8 @@ def mel_decibels(waveform: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(waveform, (0, missing))
     window = torch.hann_window(WINDOW_SAMPLES, device="cpu").to(padded)
     spectrum = torch.stft(padded, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, window=window, return_complex=True)
-    return 10 * torch.log10(mel_bands().to(padded) @ spectrum.abs().square() + SMALLEST_POWER)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return 10 * torch.log10(mel_bands().to(padded) @ power + SMALLEST_POWER)
 
 
 def cut_edges(decibels: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pathosnet.backbones.fused import fused
 from pathosnet.backbones.mel_cnn import MelCNN
 from pathosnet.features.acoustic.extractors.base import AcousticExtractor, Part, register_extractor
 from pathosnet.features.acoustic.relative_mel import relative_mel
@@ -41,15 +42,16 @@ class MelCNNExtractor(AcousticExtractor):
         """Computes ``(1, feature_dim)`` for each recording, one after the other, since lengths differ."""
         if part != "features":
             raise ValueError(f"{self.name}: expected the part 'features', got {part!r}")
-        return [self._extract(waveform) for waveform in waveforms]
-
-    def _extract(self, waveform: Tensor) -> Tensor:
         assert isinstance(self.backbone, MelCNN)
+        network = fused(self.backbone).network
+        return [self._extract(waveform, network) for waveform in waveforms]
+
+    def _extract(self, waveform: Tensor, network: MelCNN) -> Tensor:
         spectrogram = self.front_end(waveform)
         if not len(spectrogram):
             return waveform.new_zeros(0, self.feature_dim)
-        kind = next(self.backbone.parameters()).dtype
-        pieces = [self.backbone.vectors(piece.to(kind)) for piece in spectrogram.split(PIECE_FRAMES, dim=3)]
+        kind = next(network.parameters()).dtype
+        pieces = [network.vectors(piece.to(kind)) for piece in spectrogram.split(PIECE_FRAMES, dim=3)]
         return torch.cat(pieces, dim=2).mean(dim=2).to(spectrogram.dtype)
 
     def config(self) -> dict[str, Any]:
