@@ -135,7 +135,8 @@ class NetworkOptions(Options):
     batch_norm_momentum: float = option(0.01, SHARE, TUNABLE)
     """Share of a new batch in batch norm's running statistics (Keras' momentum 0.99)."""
     temperature: float = option(96.0, ABOVE_ZERO)
-    """Divides the ensemble's features before they are classified."""
+    """Divides the ensemble's features before they are classified: 96 for the paper's branches, 1 for networks that are
+    linear."""
     normalize: Literal["none", "speaker", "corpus"] = "none"
     """Adapt acoustic features to each speaker, or each corpus: the mean of their other recordings is taken away, in
     training that of a few drawn at random, so that the model works with a profile of any size; labels are not used."""
