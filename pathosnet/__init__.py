@@ -6,7 +6,7 @@ recognition, ICPR 2020 workshops, doi 10.1007/978-3-030-68790-8_10.
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # On demand, so that `import pathosnet` and `pathosnet --help` answer without loading PyTorch.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
