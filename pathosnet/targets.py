@@ -1,12 +1,13 @@
-"""Meaning of a model's outputs: classes to tell apart, or dimensions to estimate.
+"""Meaning of a model's outputs: classes to tell apart, dimensions to estimate, or both together.
 
-A target knows how its outputs are trained, read, measured during training and named in files. Everything else asks it,
-so that a third kind would be one more class here. This module imports PyTorch only where it computes a loss.
+A target knows how its outputs are trained, read, measured during training and named in files. Everything else asks it.
+This module imports PyTorch and NumPy only where it computes with them.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 PREDICTED = "predicted"
@@ -22,7 +24,7 @@ SMALLEST_SPREAD = 1e-8  # what concordance divides by, at least
 
 @dataclass(frozen=True)
 class Target(ABC):
-    """Meaning of a model's outputs; see ClassTarget and DimensionTarget.
+    """Meaning of a model's outputs; see ClassTarget, DimensionTarget and MultiTaskTarget.
 
     Args:
         labels: names of the outputs, in order.
@@ -31,15 +33,13 @@ class Target(ABC):
     labels: tuple[str, ...]
 
     kind: ClassVar[str]
-    """``"classes"`` or ``"dimensions"``."""
-    verb: ClassVar[str]
-    """Verb for a model and its labels."""
+    """``"classes"``, ``"dimensions"`` or ``"both"``."""
     output: ClassVar[str]
-    """Name of one row of outputs: ``"probabilities"`` or ``"estimates"``."""
-    picture: ClassVar[str]
-    """Stem of the picture that shows the outputs beside the truth."""
+    """Name of one row of outputs: ``"probabilities"``, ``"estimates"`` or ``"answers"``."""
     metrics: ClassVar[Mapping[str, str]]
     """Figures of the validation part besides the loss → ``"max"`` or ``"min"``, whichever is better."""
+    may_lack: ClassVar[bool] = False
+    """Whether the truth of an utterance may lack something, which is then not a number (NaN)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -48,9 +48,48 @@ class Target(ABC):
         return len(self.labels)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels whose outputs are probabilities."""
+        return ()
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The labels whose outputs are estimates; they come behind the classes."""
+        return ()
+
+    def describe(self) -> str:
+        """Says what a model does.
+
+        >>> ClassTarget(("anger", "neutral")).describe()
+        'tells apart anger, neutral'
+        """
+        parts = (("tells apart", self.classes), ("estimates", self.dimensions))
+        return "; ".join(f"{verb} {', '.join(labels)}" for verb, labels in parts if labels)
+
+    def shared_with(self, other: "Target") -> tuple[str, ...]:
+        """Returns the labels that mean the same in another target: classes that are classes there, and so on."""
+        return tuple(
+            name for name in self.labels if name in (other.classes if name in self.classes else other.dimensions)
+        )
+
     @abstractmethod
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+        """Returns the truth of utterances as FeatureTable has it.
+
+        Args:
+            emotions: of each utterance; empty where there is none.
+            values: of each utterance, a number for each dimension.
+        """
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of ``predictions.csv`` that hold the truth and the outputs."""
+        """Columns of ``predictions.csv``.
+
+        Of classes the true and the predicted label, then the probability of each; of dimensions the true values, then
+        the estimates.
+        """
+        of_classes = ("emotion", PREDICTED, *self.classes) if self.classes else ()
+        return (*of_classes, *self.dimensions, *(f"{PREDICTED} {name}" for name in self.dimensions))
 
     @abstractmethod
     def loss(
@@ -81,7 +120,7 @@ class Target(ABC):
 
     @abstractmethod
     def decode(self, outputs: "Tensor", temperature: "float | Tensor" = 1.0) -> "Tensor":
-        """Turns a network's outputs into probabilities, or leaves them as estimates, ``(utterances, labels)`` float32.
+        """Turns logits into probabilities, and leaves estimates as they are, ``(utterances, labels)`` float32.
 
         Args:
             outputs: ``(utterances, labels)``.
@@ -89,13 +128,13 @@ class Target(ABC):
         """
 
     @property
-    @abstractmethod
     def answer_columns(self) -> tuple[str, ...]:
-        """Columns of a table of answers, where the truth is not known."""
+        """Columns of a table of answers, where the truth is not known: the most probable label, then the outputs."""
+        return (*(("label",) if self.classes else ()), *self.labels)
 
     def config(self) -> dict[str, Any]:
         """Returns what ``target_from_config`` needs, as JSON values."""
-        return {"labels": list(self.labels), "dimensional": self.kind == DimensionTarget.kind}
+        return {"labels": list(self.labels), "dimensional": not self.classes}
 
 
 @dataclass(frozen=True)
@@ -107,9 +146,7 @@ class ClassTarget(Target):
     """
 
     kind = "classes"
-    verb = "tells apart"
     output = "probabilities"
-    picture = "confusion_matrix"
     metrics: ClassVar[Mapping[str, str]] = MappingProxyType({"accuracy": "max", "uar": "max"})
 
     def __post_init__(self) -> None:
@@ -117,14 +154,15 @@ class ClassTarget(Target):
         check_labels(self.labels)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The true and the predicted label, then the probability of each."""
-        return ("emotion", PREDICTED, *self.labels)
+    def classes(self) -> tuple[str, ...]:
+        """All labels."""
+        return self.labels
 
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        """The most probable label, then the probability of each."""
-        return ("label", *self.labels)
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+        """Returns label numbers, ``(utterances,)``."""
+        import numpy as np
+
+        return np.array([self.labels.index(emotion) for emotion in emotions], dtype=np.int64)
 
     def loss(
         self,
@@ -172,20 +210,19 @@ class DimensionTarget(Target):
     """
 
     kind = "dimensions"
-    verb = "estimates"
     output = "estimates"
-    picture = "estimates"
     metrics: ClassVar[Mapping[str, str]] = MappingProxyType({"ccc": "max"})
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The true values, then the estimates."""
-        return (*self.labels, *(f"{PREDICTED} {name}" for name in self.labels))
-
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        """The estimates."""
+    def dimensions(self) -> tuple[str, ...]:
+        """All labels."""
         return self.labels
+
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+        """Returns the values, ``(utterances, dimensions)``."""
+        import numpy as np
+
+        return np.array(values, dtype=float).reshape(-1, len(self.labels))
 
     def loss(
         self,
@@ -209,6 +246,141 @@ class DimensionTarget(Target):
         return outputs.float()
 
 
+@dataclass(frozen=True)
+class MultiTaskTarget(Target):
+    """Classes and dimensions of one model, trained together: a weighted sum of both losses.
+
+    The truth of an utterance is its label number, then its values, ``(utterances, 1 + dimensions)``, each not a number
+    where it is not known; shares of classes may stand in the place of the label number. What is not known is left out
+    of the losses and the figures.
+
+    Args:
+        labels: names of the classes, then of the dimensions.
+        num_classes: how many of them are classes.
+        dimension_weight: weight of the dimensions' loss; that of the classes is 1.
+
+    >>> MultiTaskTarget(("anger", "neutral", "valence"), 2).columns
+    ('emotion', 'predicted', 'anger', 'neutral', 'valence', 'predicted valence')
+    """
+
+    num_classes: int = 0
+    dimension_weight: float = field(default=1.0, compare=False)
+
+    kind = "both"
+    output = "answers"
+    metrics: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**ClassTarget.metrics, **DimensionTarget.metrics, "uar_ccc": "max"}
+    )
+    may_lack = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_labels(self.classes)
+        if not self.dimensions:
+            raise InputError(f"targets: expected dimensions beside the emotions {', '.join(self.classes)}, got none")
+        folded = [name.lower() for name in self.labels]
+        if twice := [name for name in self.dimensions if folded.count(name.lower()) > 1]:
+            raise InputError(f"targets: expected other names than the emotions have, each once, got {', '.join(twice)}")
+        if not 0 < self.dimension_weight < math.inf:
+            raise InputError(f"dimension_weight: expected a number above 0, got {self.dimension_weight}")
+
+    @classmethod
+    def of(cls, classes: Sequence[str], dimensions: Sequence[str], dimension_weight: float = 1.0) -> "MultiTaskTarget":
+        """Joins classes and dimensions."""
+        return cls((*classes, *dimensions), len(classes), dimension_weight)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The first labels."""
+        return self.labels[: self.num_classes]
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The labels behind the classes."""
+        return self.labels[self.num_classes :]
+
+    @property
+    def parts(self) -> tuple[ClassTarget, DimensionTarget]:
+        """The targets that it consists of."""
+        return ClassTarget(self.classes), DimensionTarget(self.dimensions)
+
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+        """Returns label numbers and values, ``(utterances, 1 + dimensions)``."""
+        import numpy as np
+
+        numbers = [self.classes.index(emotion) if emotion else math.nan for emotion in emotions]
+        rows = [(number, *own) for number, own in zip(numbers, values, strict=True)]
+        return np.array(rows, dtype=float).reshape(-1, 1 + len(self.dimensions))
+
+    def loss(
+        self,
+        outputs: "Tensor",
+        targets: "Tensor",
+        *,
+        class_weights: "Tensor | None" = None,
+        label_smoothing: float = 0.0,
+    ) -> "Tensor":
+        """Returns the cross-entropy of the utterances whose label is known, plus that of the dimensions, weighted.
+
+        The dimensions' is 1 − the mean of their concordances, each over the utterances whose value is known. Where
+        nothing is known of any utterance, a part adds nothing.
+
+        Args:
+            outputs: ``(utterances, labels)``.
+            targets: ``(utterances, 1 + dimensions)``, or with shares ``(utterances, classes + dimensions)``.
+            class_weights: ``(classes,)``.
+            label_smoothing: of the classes.
+        """
+        classes, dimensions = self.parts
+        truth, values = targets[:, : -len(dimensions)], targets[:, -len(dimensions) :]
+        losses = []
+        labeled = truth.isfinite().all(dim=1)
+        if labeled.any():
+            known = truth[labeled] if truth.shape[1] > 1 else truth[labeled, 0].long()
+            logits = outputs[labeled, : len(classes)]
+            losses.append(classes.loss(logits, known, class_weights=class_weights, label_smoothing=label_smoothing))
+        if found := self._concordances(outputs, values):
+            losses.append(self.dimension_weight * (1.0 - sum(found) / len(found)))
+        return sum(losses[1:], losses[0]) if losses else outputs.float().sum() * 0.0
+
+    def measure(self, outputs: "Tensor", targets: "Tensor") -> dict[str, float]:
+        """Returns the figures of the classes and of the dimensions, and ``uar_ccc``, the mean of UAR and concordance.
+
+        Of what nothing is known there is none, in the mean as well.
+        """
+        classes, dimensions = self.parts
+        if not outputs.isfinite().all():
+            return dict.fromkeys(self.metrics, math.nan)
+        labeled, found = targets[:, 0].isfinite(), self._concordances(outputs, targets[:, 1:])
+        figures = classes.measure(outputs[labeled, : len(classes)], targets[labeled, 0]) if labeled.any() else {}
+        if found:
+            figures["ccc"] = float(sum(found)) / len(found)
+        of_both = [figures[name] for name in ("uar", "ccc") if name in figures]
+        return {**figures, "uar_ccc": sum(of_both) / len(of_both)} if of_both else {}
+
+    def _concordances(self, outputs: "Tensor", values: "Tensor") -> "list[Tensor]":
+        """Returns the concordance of each dimension over the utterances whose value is known, if there are some."""
+        columns = zip(outputs[:, self.num_classes :].T, values.T, values.isfinite().T, strict=True)
+        return [concordance(own[known, None], truth[known, None])[0] for own, truth, known in columns if known.any()]
+
+    def decode(self, outputs: "Tensor", temperature: "float | Tensor" = 1.0) -> "Tensor":
+        """Returns probabilities that sum to 1 in every row, then the estimates as they are."""
+        import torch
+
+        classes, dimensions = self.parts
+        logits, estimates = outputs[:, : len(classes)], outputs[:, len(classes) :]
+        return torch.cat([classes.decode(logits, temperature), dimensions.decode(estimates)], dim=1)
+
+    def config(self) -> dict[str, Any]:
+        """Returns the classes as ``labels``, the dimensions and their weight."""
+        return {
+            "labels": list(self.classes),
+            "dimensional": False,
+            "dimensions": list(self.dimensions),
+            "dimension_weight": self.dimension_weight,
+        }
+
+
 def to_target(labels: "Sequence[str] | Target") -> Target:
     """Returns a target as it is; labels alone are classes."""
     return labels if isinstance(labels, Target) else ClassTarget(tuple(labels))
@@ -216,8 +388,10 @@ def to_target(labels: "Sequence[str] | Target") -> Target:
 
 def target_from_config(config: Mapping[str, Any]) -> Target:
     """Makes the target that a ``config()`` describes; one without ``dimensional`` is of classes."""
-    kind = DimensionTarget if config.get("dimensional", False) is True else ClassTarget
-    return kind(tuple(config["labels"]))
+    labels, dimensions = tuple(config["labels"]), tuple(config.get("dimensions", ()))
+    if dimensions:
+        return MultiTaskTarget.of(labels, dimensions, float(config.get("dimension_weight", 1.0)))
+    return DimensionTarget(labels) if config.get("dimensional", False) is True else ClassTarget(labels)
 
 
 def concordance(estimates: "Tensor", targets: "Tensor") -> "Tensor":

@@ -18,7 +18,6 @@ from pathosnet.prediction.timeline import Segment, overview, predict_timeline
 from pathosnet.prediction.timeline_plot import clock, colors_of, draw_segments, show_time
 from pathosnet.recognizer.prediction import Prediction
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import ClassTarget
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +88,8 @@ def _summary(prediction: Prediction, seconds: float, segments: Sequence[Segment]
         lines = [f"### {_escaped(prediction.label)}, {prediction.confidence:.0%}"]
     else:
         lines = [f"### {'no answer' if prediction.probabilities else 'estimates'}"]
+    if prediction.probabilities and prediction.dimensions:
+        lines.append(", ".join(f"{_escaped(name)} {value:.2f}" for name, value in prediction.dimensions.items()))
     if prediction.label and (known := [f"{name} {share:.0%}" for name, share in prediction.valence.items()]):
         lines.append(f"Valence: {', '.join(known)}")
     lines += [f"**Do not rely on it:** {_escaped(warning)}." for warning in prediction.warnings]
@@ -107,14 +108,14 @@ def _escaped(text: str) -> str:
 def _part(segment: Segment) -> list[str]:
     found = segment.prediction
     values = [f"{value:.2f}" for value in found.dimensions.values()]
-    if not values:
-        values = [f"{found.label} {found.confidence:.0%}" if found.label else "no answer"]
+    if found.probabilities:
+        values.insert(0, f"{found.label} {found.confidence:.0%}" if found.label else "no answer")
     return [f"{segment.start:.1f}–{segment.end:.1f} s", *values, "; ".join(found.warnings)]
 
 
 def parts_header(model: PathosNet) -> list[str]:
     """Returns the header of the table of segments."""
-    return ["time", *(["emotion"] if isinstance(model.target, ClassTarget) else model.labels), "warnings"]
+    return ["time", *(["emotion"] if model.target.classes else []), *model.target.dimensions, "warnings"]
 
 
 def draw(recording: Recording, segments: Sequence[Segment]) -> str:

@@ -13,14 +13,13 @@ from pathosnet.app.answers import answer, parts_header
 from pathosnet.errors import InputError
 from pathosnet.features.profile import Profile
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import ClassTarget
 
 LOCAL = "127.0.0.1"
 LARGEST_FILE = "500mb"
 FONTS = ("system-ui", "sans-serif")  # those of the reader's system: nothing is fetched from elsewhere
 ABOUT = """# Emotions in speech
 
-{model} {does} {labels}. Its answers are often wrong; its card says how often. Do not use them to judge people at work
+{model} {does}. Its answers are often wrong; its card says how often. Do not use them to judge people at work
 or in education. What you record or upload stays on {place}, and is deleted when the program ends."""
 NOTHING_YET = "Record something, or choose a file."
 NO_PROFILE = "No profile: the answer comes from the recording alone."
@@ -50,7 +49,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
             found = answer(model, path, text or "", profile)
         except InputError as error:
             return [_as_message(error, path), None, [], ""]
-        values = found.values if isinstance(model.target, ClassTarget) else {}
+        values = found.values if bool(model.target.classes) else {}
         return [found.summary, values, found.parts, found.picture]
 
     def ask_again(path: str | None, text: str | None, profile: Profile | None) -> list[Any]:
@@ -82,9 +81,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
                 button = gradio.Button("Answer", variant="primary")
             with gradio.Column(min_width=300):
                 summary = gradio.Markdown(NOTHING_YET, elem_id="summary", container=True)
-                values = gradio.Label(
-                    label="Probabilities", show_heading=False, visible=isinstance(model.target, ClassTarget)
-                )
+                values = gradio.Label(label="Probabilities", show_heading=False, visible=bool(model.target.classes))
         picture = gradio.HTML(elem_id="picture")
         parts = gradio.Dataframe(
             headers=parts_header(model), label="Parts", interactive=False, wrap=True, type="array", buttons=["copy"]
@@ -102,8 +99,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
 def _about(model: PathosNet, is_local: bool) -> str:
     return ABOUT.format(
         model=f"The model {model.origin}" if model.origin else "The model",
-        does=model.target.verb,
-        labels=", ".join(model.labels),
+        does=model.target.describe(),
         place="this computer" if is_local else "the computer that answers",
     )
 

@@ -175,7 +175,10 @@ class Command(click.Command):
         return parameter.default if value is None and parameter.default is not REQUIRED else value
 
     def _config(self, parameter: inspect.Parameter, given: Mapping[str, Any]) -> TrainConfig:
-        """Joins defaults, preset, files and options; each changes those before it."""
+        """Joins defaults, preset, files and options; each changes those before it.
+
+        One that names targets alone asks for no labels, whatever was named before.
+        """
         known = [one.name for one in dataclasses.fields(TrainConfig) if one.name not in self.without]
         found = {} if parameter.default is REQUIRED else parameter.default.to_dict()
         files = [preset_path(given["preset"])] if "preset" in given else []
@@ -183,11 +186,11 @@ class Command(click.Command):
             read = read_yaml(path)
             try:
                 check_names(read, known)
-                found |= TrainConfig.converted(read)
+                found = _changed(found, TrainConfig.converted(read))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
         kinds = {one.name: one.type for one in dataclasses.fields(TrainConfig)}
-        return TrainConfig.read(found | {n: _converted(n, kinds[n], given) for n in known if n in given})
+        return TrainConfig.read(_changed(found, {n: _converted(n, kinds[n], given) for n in known if n in given}))
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Shows arguments and the options that must be given."""
@@ -285,6 +288,11 @@ def _converted(name: str, kind: Any, given: Mapping[str, Any]) -> Any:
     if simple is Values:
         return Values.parse(value[0] if len(value) == 1 else value)
     return read_value(name, kind, value, spelled=True)
+
+
+def _changed(before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    only_targets = said.get("targets") and "labels" not in said
+    return {**before, **({"labels": ()} if only_targets else {}), **said}
 
 
 def _as_yaml(config: TrainConfig) -> str:

@@ -13,7 +13,6 @@ from pathosnet.files import to_path
 from pathosnet.options import Values
 from pathosnet.prediction.segmentation import Cutting
 from pathosnet.recognizer.shipped import split_model
-from pathosnet.targets import DimensionTarget
 
 if TYPE_CHECKING:
     from pathosnet.prediction.inputs import PredictionInput
@@ -157,7 +156,7 @@ def check_abstain(abstain: float | None) -> None:
 def load_to_answer(model: str, device: str, abstain: float | None) -> "PathosNet":
     """Loads a model on a device, one that can abstain if it is to."""
     loaded = _load(model, device)
-    if abstain is not None and isinstance(loaded.target, DimensionTarget):
+    if abstain is not None and not loaded.target.classes:
         raise InputError("abstain: expected a model of emotions, got one that estimates numbers")
     return loaded
 
@@ -317,11 +316,12 @@ def _report_timeline(audio: str, segments: "Sequence[Segment]", *, plot: Path | 
 
 def summed_up(told: Mapping[str, Any]) -> str:
     """Says in one line what ``overview`` found in a timeline."""
+    shown = []
+    if "shares" in told:
+        shown.append(", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it")
     if "means" in told:
-        shown = f"means: {_named(told['means'])}"
-    else:
-        shown = ", ".join(f"{label} {share:.0%}" for label, share in told["shares"].items()) + " of it"
-    return f"{told['segments']} segment{'s' * (told['segments'] != 1)}, {told['seconds']:.1f} s ({shown})"
+        shown.append(f"means: {_named(told['means'])}")
+    return f"{told['segments']} segment{'s' * (told['segments'] != 1)}, {told['seconds']:.1f} s ({'; '.join(shown)})"
 
 
 COMMAND = Command(predict)

@@ -65,8 +65,8 @@ def split_corpus(
     if strategy not in SPLITS:
         raise InputError(f"split: expected {', '.join(SPLITS)} or a folds.csv, got {strategy!r}")
     if (counts := corpus.counts()) and sum(count > 0 for count in counts.values()) < 2:
-        only = corpus.utterances[0].emotion
-        raise InputError(f"{corpus.title}: every row has the emotion {only!r}; expected at least two emotions")
+        found = next((repr(label) for label, count in counts.items() if count), "none")
+        raise InputError(f"{corpus.title}: every row has the emotion {found}; expected at least two emotions")
     if strategy == "column":
         train, validation, test = _by_column(corpus, fold, validation_fraction, seed=seed)
     elif strategy == "random":

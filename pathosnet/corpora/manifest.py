@@ -15,7 +15,7 @@ from pathosnet.corpora.tables import read_table
 from pathosnet.emotions import ALIASES, check_labels, normalize_label, spelling_key
 from pathosnet.errors import InputError
 from pathosnet.files import locate, to_path
-from pathosnet.targets import DimensionTarget, Target, to_target
+from pathosnet.targets import DimensionTarget, MultiTaskTarget, Target, to_target
 
 OPTIONAL_COLUMNS = ("text", "speaker", "language", "corpus", "session", "script", "split", "fold")
 LABELS_OF_CORPUS = "corpus"
@@ -32,9 +32,9 @@ class Utterance:
     """A labelled recording.
 
     ``audio`` is None where the row names no file, ``text`` is empty where there is no transcript; the other columns are
-    empty where the manifest has none, but for ``corpus``, which is then named after the file. Where numbers are
-    estimated, ``emotion`` is empty, elsewhere ``values``. ``row`` counts from 1, which is the header, as spreadsheets
-    do.
+    empty where the manifest has none, but for ``corpus``, which is then named after the file. Where numbers alone are
+    estimated, ``emotion`` is empty; where emotions alone are recognized, ``values``. ``row`` counts from 1, which is
+    the header, as spreadsheets do.
     """
 
     audio: Path | None
@@ -49,7 +49,7 @@ class Utterance:
     split: str = ""
     fold: str = ""
     values: tuple[float, ...] = ()
-    """Names of the columns that are estimated."""
+    """Numbers of the columns that are estimated; not a number (NaN) where one is not known beside the emotion."""
     votes: tuple[float, ...] = ()
     """Share of the raters' votes for each label, in their order; empty where the row has none for any of them."""
     content: str = ""
@@ -92,7 +92,7 @@ class Corpus:
     paths: tuple[Path, ...]
     utterances: tuple[Utterance, ...]
     target: Target
-    """Emotions that they are sorted into, or dimensions, such as valence, with a number for each utterance."""
+    """Emotions that they are sorted into, dimensions, such as valence, with a number for each utterance, or both."""
     notes: tuple[str, ...] = ()
     """Notes for a person about recordings that are odd, were left out, or are listed twice."""
 
@@ -106,25 +106,27 @@ class Corpus:
 
     def counts(self) -> dict[str, int]:
         """Returns emotion → number of utterances, in the order of the labels; nothing for dimensions."""
-        if isinstance(self.target, DimensionTarget):
-            return {}
         counter = Counter(utterance.emotion for utterance in self.utterances)
-        return {label: counter[label] for label in self.labels}
+        return {label: counter[label] for label in self.target.classes}
 
     def truth(self, positions: Sequence[int]) -> np.ndarray:
-        """Returns the label numbers of utterances, ``(positions,)``, or their values, ``(positions, dimensions)``."""
+        """Returns what is known of utterances as their target has it: label numbers, values, or both."""
         chosen = [self.utterances[i] for i in positions]
-        if isinstance(self.target, DimensionTarget):
-            return np.array([utterance.values for utterance in chosen], dtype=float).reshape(-1, len(self.labels))
-        return np.array([self.labels.index(utterance.emotion) for utterance in chosen], dtype=np.int64)
+        return self.target.encode([utterance.emotion for utterance in chosen], [u.values for u in chosen])
 
     def vote_shares(self, positions: Sequence[int]) -> np.ndarray:
-        """Returns the raters' shares for each label, ``(positions, labels)``; 1 for the label where there are none."""
-        shares = np.zeros((len(positions), len(self.labels)))
+        """Returns the raters' shares for each emotion, ``(positions, classes)``; 1 for the label where there are none.
+
+        Zeros where there is no label, either.
+        """
+        shares = np.zeros((len(positions), len(self.target.classes)))
         for row, i in zip(shares, positions, strict=True):
-            utterance = self.utterances[i]
-            row[:] = utterance.votes or [label == utterance.emotion for label in self.labels]
+            row[:] = self.utterances[i].votes or self.one_hot(i)
         return shares
+
+    def one_hot(self, position: int) -> list[float]:
+        """Returns 1 for the emotion of an utterance, 0 for the others."""
+        return [float(label == self.utterances[position].emotion) for label in self.target.classes]
 
     @property
     def title(self) -> str:
@@ -137,6 +139,7 @@ def read_manifest(
     labels: Sequence[str] | Target,
     label_map: Mapping[str, str] | None = None,
     *,
+    dimensions: Sequence[str] = (),
     drop_labels: Sequence[str] = (),
     needs_audio: bool = True,
 ) -> Corpus:
@@ -152,6 +155,7 @@ def read_manifest(
         labels: the emotions to tell apart, or ``("corpus",)`` for those that the file has; of a DimensionTarget columns
             of numbers, with which the column ``emotion`` is not read.
         label_map: the file's own spellings, ``{"ira": "anger"}``.
+        dimensions: columns of numbers beside the labels, for a MultiTaskTarget. A row may then lack either.
         drop_labels: spellings whose rows are left out.
         needs_audio: whether every row must name a file that is there.
 
@@ -166,20 +170,25 @@ def read_manifest(
         if sum(other.resolve() == path.resolve() for other in paths) > 1:
             raise InputError(f"{path}: expected each corpus once, got this one several times")
     dropped = {spelling_key(label) for label in drop_labels}
-    dimensions = labels.labels if isinstance(labels, DimensionTarget) else ()
-    columns = [*(["audio"] if needs_audio else []), *(dimensions or ["emotion"])]
+    dimensions = labels.dimensions if isinstance(labels, Target) else tuple(dimensions)
+    alone, may_lack = isinstance(labels, DimensionTarget), bool(dimensions) and not isinstance(labels, DimensionTarget)
+    needed = dimensions if alone else () if may_lack else ("emotion",)
     tables = {}
     for path in paths:
-        table = read_table(path, columns)
+        table = read_table(path, [*(["audio"] if needs_audio else []), *needed])
         kept = [(number, row) for number, row in table.dicts() if spelling_key(row.get("emotion", "")) not in dropped]
         if not kept:
             raise InputError(f"{path}: holds no utterances; expected a row for each under the header")
+        if may_lack and not {"emotion", *map(str.lower, dimensions)} & kept[0][1].keys():
+            raise InputError(f"{path}: expected a column emotion, or {', '.join(dimensions)}; it has neither")
         tables[path] = kept
     if not isinstance(labels, Target) and tuple(labels) == (LABELS_OF_CORPUS,):
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
         with _blaming(paths):
             check_labels(labels)
-    target = to_target(labels)
+    target = labels if isinstance(labels, Target) else to_target(labels)
+    if dimensions and not isinstance(labels, Target):
+        target = MultiTaskTarget.of(target.labels, dimensions)
     for name in dimensions:
         if name.lower() in RESERVED:
             raise InputError(f"targets: {name!r} is what tables call something else; rename the column")
@@ -187,18 +196,22 @@ def read_manifest(
     utterances = []
     read = {*OPTIONAL_COLUMNS, "audio", "emotion", *(name.lower() for name in dimensions)}
     for path, rows in tables.items():
-        votes = {} if dimensions else _vote_columns(path, rows[0][1], target.labels, label_map=label_map or {})
+        votes = {} if alone else _vote_columns(path, rows[0][1], target.classes, label_map=label_map or {})
         for number, row in rows:
             where = f"{path}, row {number}"
             about: dict[str, Any] = {name: row.get(name, "") for name in OPTIONAL_COLUMNS}
             about["corpus"] = about["corpus"] or names[path]
-            if dimensions:
-                about["values"] = tuple(_to_number(row[name.lower()], name, where) for name in dimensions)
-            elif not row["emotion"]:
-                raise InputError(f"{where}: has no emotion; fill it in or remove the row")
-            else:
-                about["emotion"] = normalize_label(row["emotion"], target.labels, label_map, where=where)
-                about["votes"] = _vote_shares(row, votes, len(target), where=where)
+            cells = [row.get(name.lower(), "") for name in dimensions]
+            about["values"] = tuple(
+                math.nan if may_lack and not cell else _to_number(cell, name, where)
+                for name, cell in zip(dimensions, cells, strict=True)
+            )
+            if not alone and (emotion := row.get("emotion", "")):
+                about["emotion"] = normalize_label(emotion, target.classes, label_map, where=where)
+            about["votes"] = _vote_shares(row, votes, len(target.classes), where=where)
+            if not (about.get("emotion") or alone or (may_lack and (about["votes"] or any(cells)))):
+                lacking = "neither an emotion nor a number" if may_lack else "no emotion"
+                raise InputError(f"{where}: has {lacking}; fill it in or remove the row")
             about["more"] = {name: cell for name, cell in row.items() if name and name not in read}
             audio = _find_audio(path, row.get("audio", ""), needs_audio, where=where)
             utterances.append(Utterance(audio, row=number, manifest=path, **{"emotion": "", **about}))
@@ -232,18 +245,16 @@ def with_labels(corpus: Corpus, labels: Sequence[str]) -> Corpus:
 
     Args:
         corpus: to be changed.
-        labels: the same labels.
+        labels: the same labels; of both kinds, the emotions first.
     """
-    order = [corpus.labels.index(label) for label in labels]
+    target = replace(corpus.target, labels=tuple(labels))
+    votes = [corpus.target.classes.index(label) for label in target.classes]
+    values = [corpus.target.dimensions.index(label) for label in target.dimensions]
     utterances = (
-        replace(
-            u,
-            values=tuple(u.values[i] for i in order[: len(u.values)]),
-            votes=tuple(u.votes[i] for i in order[: len(u.votes)]),
-        )
+        replace(u, values=tuple(u.values[i] for i in values), votes=tuple(u.votes[i] for i in votes if u.votes))
         for u in corpus.utterances
     )
-    return replace(corpus, target=replace(corpus.target, labels=tuple(labels)), utterances=tuple(utterances))
+    return replace(corpus, target=target, utterances=tuple(utterances))
 
 
 def _corpus_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -263,7 +274,8 @@ def _corpus_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _labels_of(rows: Sequence[Mapping[str, str]], label_map: Mapping[str, str]) -> tuple[str, ...]:
     mapped = {spelling_key(spelling): label for spelling, label in label_map.items()}
-    spelled = {mapped.get(spelling_key(row["emotion"]), row["emotion"]).lower() for row in rows if row["emotion"]}
+    said = [row["emotion"] for row in rows if row.get("emotion")]
+    spelled = {mapped.get(spelling_key(emotion), emotion).lower() for emotion in said}
     return tuple(sorted({ALIASES.get(label, label) for label in spelled}))
 
 

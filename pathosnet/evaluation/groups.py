@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pathosnet.evaluation.bootstrap import bootstrap_ccc, bootstrap_figures, interval, resample_counts
-from pathosnet.evaluation.predictions import Estimates, Predictions
+from pathosnet.evaluation.predictions import Estimates, Predictions, PredictionTable
 from pathosnet.evaluation.tables import UNDEFINED, Table
 
 SPEAKER = "speaker"
@@ -15,6 +15,7 @@ SIGNIFICANT = 0.05
 PERMUTATIONS_PER_TEST = 40
 """Permutations for each group, so that the smallest p-value is small beside the correction for their number."""
 FEWEST_PERMUTATIONS = 2000
+FIGURES = {"uar": "UAR %", "mean_ccc": "mean CCC"}
 TOGETHER = 500
 """Permutations that are in memory at once."""
 Figure = Callable[[np.ndarray], np.ndarray]
@@ -47,7 +48,7 @@ class GroupFigures:
 
 
 def measure_groups(
-    predictions: Predictions | Estimates, columns: Mapping[str, Sequence[str]], seed: int = 0
+    predictions: PredictionTable, columns: Mapping[str, Sequence[str]], seed: int = 0
 ) -> list[GroupFigures]:
     """Measures each group of utterances alone, and compares it with all others.
 
@@ -61,21 +62,27 @@ def measure_groups(
         seed: of what is drawn.
 
     Returns:
-        Groups in the order of their names, column by column.
+        Groups in the order of their names, column by column; of emotions and dimensions, first those of all emotions.
     """
-    figure, name = _figure_of(predictions)
-    tests = sum(len(set(values)) for values in columns.values())
+    parts = [
+        (part, {name: [values[i] for i in positions] for name, values in columns.items()})
+        for positions, part in predictions.parts()
+    ]
+    tests = sum(len(set(values)) for _, own in parts for values in own.values())
     found = []
-    for column, values in columns.items():
-        for group in sorted(set(values)):
-            member = np.array([value == group for value in values])
-            found.append(_measure_group(predictions, member, figure, tests=tests, seed=seed))
-            found[-1] = replace(found[-1], column=column, group=group or NOT_GIVEN, figure=name)
+    for part, own in parts:
+        figure, name = _figure_of(part)
+        for column, values in own.items():
+            for group in sorted(set(values)):
+                member = np.array([value == group for value in values])
+                one = _measure_group(part, member, figure, tests=tests, seed=seed)
+                found.append(replace(one, column=column, group=group or NOT_GIVEN, figure=name))
     return _corrected(found)
 
 
 def groups_table(groups: Sequence[GroupFigures]) -> Table:
     """Returns a row for each group, in percent where the figure is a recall."""
+    names = dict.fromkeys(FIGURES[one.figure] for one in groups)
     rows = []
     for one in groups:
         shown = _percent if one.figure == "uar" else _decimals
@@ -83,9 +90,10 @@ def groups_table(groups: Sequence[GroupFigures]) -> Table:
         change = UNDEFINED if one.difference is None else f"{'+' * (one.difference > 0)}{shown(one.difference)}"
         p = UNDEFINED if one.p_value is None else f"{one.p_value:.3f}" if one.p_value >= 0.001 else "< 0.001"
         about = (one.column, one.group, str(one.utterances), str(one.speakers or UNDEFINED))
-        rows.append((*about, shown(one.value), f"{low} to {high}", change, f"{p} *" if one.differs else p))
-    figure = "mean CCC" if groups and groups[0].figure != "uar" else "UAR %"
-    header = ("by", "group", "utterances", "speakers", figure, "95 % interval", "against the others", "p, corrected")
+        value = f"{FIGURES[one.figure]} {shown(one.value)}" if len(names) > 1 else shown(one.value)
+        rows.append((*about, value, f"{low} to {high}", change, f"{p} *" if one.differs else p))
+    about = ("by", "group", "utterances", "speakers", " or ".join(names))
+    header = (*about, "95 % interval", "against the others", "p, corrected")
     return Table(header, rows, left=(0, 1))
 
 
@@ -93,13 +101,19 @@ def describe_differences(groups: Sequence[GroupFigures]) -> str:
     """Says which groups differ beyond chance, and by which test."""
     differing = [one for one in groups if one.differs]
     tests = sum(one.p_value is not None for one in groups)
+    several = len({one.figure for one in groups}) > 1
     test = f"permutation tests against all others, Holm's correction for {tests} tests, p < {SIGNIFICANT}"
     if not differing:
         return f"no group differs beyond chance ({test}); small groups differ only where the difference is large"
     named = ", ".join(
-        f"{one.column} {one.group} ({'better' if (one.difference or 0) > 0 else 'worse'})" for one in differing
+        f"{one.column} {one.group} ({'better' if (one.difference or 0) > 0 else 'worse'}{_in_figure(one, several)})"
+        for one in differing
     )
     return f"warning: the model does not treat all groups alike: {named} ({test})"
+
+
+def _in_figure(one: GroupFigures, several: bool) -> str:
+    return f" in {FIGURES[one.figure].removesuffix(' %')}" if several else ""
 
 
 def _figure_of(predictions: Predictions | Estimates) -> tuple[Figure, str]:

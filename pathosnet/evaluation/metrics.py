@@ -200,6 +200,24 @@ def measure_dimensions(truth: np.ndarray, estimates: np.ndarray, names: Sequence
 
 
 @dataclass(frozen=True)
+class MultiTaskMetrics(Metrics, DimensionMetrics):
+    """Figures of emotions and of estimates, each of the utterances of which the truth is known."""
+
+    rated: int
+    """Utterances whose numbers are known; ``utterances`` are those whose emotion is known."""
+
+    @classmethod
+    def of(cls, emotions: Metrics, estimates: DimensionMetrics) -> "MultiTaskMetrics":
+        """Joins both."""
+        return cls(**{**vars(estimates), **vars(emotions)}, rated=estimates.utterances)
+
+    def summary(self) -> str:
+        """Returns one line for a person."""
+        estimates = DimensionMetrics(self.rated, self.mean_ccc, self.ccc, pearson=self.pearson, rmse=self.rmse)
+        return f"{Metrics.summary(self)}; {estimates.summary()}"
+
+
+@dataclass(frozen=True)
 class WordErrors:
     """Errors of all transcripts together, over the words and characters of all references together."""
 

@@ -17,7 +17,7 @@ from pathosnet.files import to_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
@@ -67,12 +67,38 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
         labels: names of the classes.
         path: ``.png``, ``.svg`` or ``.pdf``.
     """
+    figure = new_figure(*_confusion_size(labels))
+    _draw_confusion_matrix(figure, confusion, labels)
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_both(
+    confusion: Sequence[Sequence[float]],
+    labels: Sequence[str],
+    *,
+    truth: np.ndarray,
+    estimates: np.ndarray,
+    names: Sequence[str],
+    path: str | Path,
+) -> None:
+    """Draws a confusion matrix, and beneath it estimates over the truth; see the functions that draw one of them."""
+    (width, above), (wider, below) = _confusion_size(labels), _estimates_size(names)
+    figure = new_figure(max(width, wider), above + below)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(above, below))
+    _draw_confusion_matrix(upper, confusion, labels)
+    _draw_estimates(lower, truth, estimates, names=names)
+    figure.savefig(path, dpi=DPI)
+
+
+def _confusion_size(labels: Sequence[str]) -> tuple[float, float]:
+    width = 1.2 + 0.085 * max(map(len, labels)) + 0.9 * len(labels)
+    return width + 0.9, width - 0.1
+
+
+def _draw_confusion_matrix(figure: "FigureBase", confusion: Sequence[Sequence[float]], labels: Sequence[str]) -> None:
     counts = np.asarray(confusion, dtype=float)
     totals = counts.sum(axis=1)
     shares = np.divide(counts, totals[:, None], out=np.zeros_like(counts), where=totals[:, None] > 0)
-    longest = max(map(len, labels))
-    width = 1.2 + 0.085 * longest + 0.9 * len(labels)
-    figure = new_figure(width + 0.9, width - 0.1)
     axes = figure.subplots()
     texts = [
         [f"{share:.0%}\n{n:g}" for share, n in zip(*rows, strict=True)] for rows in zip(shares, counts, strict=True)
@@ -83,7 +109,6 @@ def plot_confusion_matrix(confusion: Sequence[Sequence[float]], labels: Sequence
     title = f"{totals.sum():g} utterances\nUAR {uar:.1%} (chance {1 / len(labels):.1%})"
     axes.set_title(title, fontsize=10)
     _add_share_bar(figure, [axes], "share of the true class")
-    figure.savefig(path, dpi=DPI)
 
 
 def plot_confusions(
@@ -137,7 +162,7 @@ def _draw_shares(
 
 
 def _add_share_bar(
-    figure: "Figure", panels: Any, label: str, *, shrink: float = 0.8, fontsize: float | None = None
+    figure: "FigureBase", panels: Any, label: str, *, shrink: float = 0.8, fontsize: float | None = None
 ) -> None:
     image = np.asarray(panels).flat[0].images[0]
     bar = figure.colorbar(image, ax=panels, shrink=shrink, format=lambda share, _: f"{100 * share:.0f} %")
@@ -154,9 +179,23 @@ def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str
         names: of the dimensions.
         *paths: pictures to write, ``.png``, ``.svg`` or ``.pdf``.
     """
+    figure = new_figure(*_estimates_size(names))
+    _draw_estimates(figure, truth, estimates, names=names)
+    _save(figure, paths)
+
+
+def _estimates_grid(names: Sequence[str]) -> tuple[int, int]:
     lines = math.ceil(len(names) / 4)
-    columns = math.ceil(len(names) / lines)
-    figure = new_figure(3.1 * columns + 0.4, 3.2 * lines + 0.2)
+    return lines, math.ceil(len(names) / lines)
+
+
+def _estimates_size(names: Sequence[str]) -> tuple[float, float]:
+    lines, columns = _estimates_grid(names)
+    return 3.1 * columns + 0.4, 3.2 * lines + 0.2
+
+
+def _draw_estimates(figure: "FigureBase", truth: np.ndarray, estimates: np.ndarray, *, names: Sequence[str]) -> None:
+    lines, columns = _estimates_grid(names)
     panels = figure.subplots(lines, columns, squeeze=False)
     metrics = measure_dimensions(truth, estimates, names)
     opacity = min(0.7, max(0.08, 60 / len(truth)))
@@ -173,7 +212,6 @@ def plot_estimates(truth: np.ndarray, estimates: np.ndarray, names: Sequence[str
         axes.tick_params(labelsize=8)
     for axes in panels.flat[len(names) :]:
         axes.set_axis_off()
-    _save(figure, paths)
 
 
 def plot_curves(

@@ -18,8 +18,8 @@ from pathosnet.corpora.manifest import corpus_title
 from pathosnet.evaluation.aggregation import MEAN, PAPER_METRICS
 from pathosnet.evaluation.groups import GroupFigures, describe_differences, groups_table
 from pathosnet.evaluation.plots import DPI, plot_confusions, plot_curves, plot_estimates, plot_reliability
-from pathosnet.evaluation.predictions import Estimates, Predictions
-from pathosnet.evaluation.results import HEADER, DimensionResults, Results, measure_results
+from pathosnet.evaluation.predictions import Estimates, Predictions, PredictionTable
+from pathosnet.evaluation.results import HEADER, DimensionResults, MultiTaskResults, Results, measure_results
 from pathosnet.evaluation.tables import UNDEFINED, Table, percent
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.files import write_json
@@ -44,7 +44,7 @@ class CrossValidationReport:
         layer_weights: acoustic feature → for each fold and seed, the weight of each layer of its encoder.
     """
 
-    predictions: Predictions | Estimates
+    predictions: PredictionTable
     guarantees: Sequence[str]
     leaks: Sequence[str]
     histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
@@ -63,22 +63,30 @@ class Recording(NamedTuple):
     """Its address, relative to the page."""
 
 
-def write_evaluation(folder: Path, report: CrossValidationReport) -> Results | DimensionResults:
-    """Writes predictions, figures, tables, pictures and the page into an existing folder."""
+def write_evaluation(folder: Path, report: CrossValidationReport) -> Any:
+    """Writes predictions, figures, tables, pictures and the page into an existing folder.
+
+    Returns:
+        What ``measure_results`` returns.
+    """
     predictions = report.predictions
     results = measure_results(predictions, report.temperatures)
     predictions.write(folder / "predictions.csv")
     write_json(folder / "metrics.json", results.to_dict())
-    table, precise = results.table(), results.precise_table()
-    for suffix, text in (("md", table.markdown()), ("csv", precise.csv()), ("tex", table.latex())):
-        (folder / f"{results.table_name}.{suffix}").write_text(text, encoding="utf-8")
+    for one in results.parts:
+        table, precise = one.table(), one.precise_table()
+        for suffix, text in (("md", table.markdown()), ("csv", precise.csv()), ("tex", table.latex())):
+            (folder / f"{one.table_name}.{suffix}").write_text(text, encoding="utf-8")
     _draw(folder, report, results)
     page = _render(folder, report, results)
     (folder / "report.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")  # odd names of files
     return results
 
 
-def _render(folder: Path, report: CrossValidationReport, results: Results | DimensionResults) -> str:
+AnyResults = Results | DimensionResults | MultiTaskResults
+
+
+def _render(folder: Path, report: CrossValidationReport, results: AnyResults) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     predictions = report.predictions
@@ -90,8 +98,6 @@ def _render(folder: Path, report: CrossValidationReport, results: Results | Dime
         "title": f"Cross-validation: {', '.join(dict.fromkeys(predictions.column('corpus')))}",
         "subtitle": f"{len(folds)} folds, seed{'s'[: len(seeds) > 1]} {', '.join(seeds)}, written {today}",
         "report": report,
-        "results": results,
-        "emotions": isinstance(results, Results),
         "folds": Table(("fold", "kept apart", "leak"), folds, left=range(3)),
         "options": Table(("option", "value"), [(name, str(v)) for name, v in report.config.items()], left=range(2)),
         "png": lambda name: _png(folder / f"{name}.png"),
@@ -101,28 +107,31 @@ def _render(folder: Path, report: CrossValidationReport, results: Results | Dime
         "differences": describe_differences(report.groups),
         "adapted": describe_adaptation(str(report.config.get("normalize", "none"))),
     }
-    if isinstance(predictions, Predictions) and isinstance(results, Results):
-        shown |= _about_emotions(folder, predictions, results)
-    elif isinstance(predictions, Estimates) and isinstance(results, DimensionResults):
-        shown |= _about_dimensions(folder, predictions, results)
+    shown |= {"emotions": None, "dimensions": None}
+    for (_, part), of_part in zip(predictions.parts(), results.parts, strict=True):
+        if isinstance(part, Predictions) and isinstance(of_part, Results):
+            shown["emotions"] = _about_emotions(folder, part, of_part)
+        elif isinstance(part, Estimates) and isinstance(of_part, DimensionResults):
+            shown["dimensions"] = _about_dimensions(folder, part, of_part)
     loader = PackageLoader("pathosnet.evaluation", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     return environment.get_template("report.html").render(shown)
 
 
-def _draw(folder: Path, report: CrossValidationReport, results: Results | DimensionResults) -> None:
+def _draw(folder: Path, report: CrossValidationReport, results: AnyResults) -> None:
     def paths(name: str) -> list[Path]:
         return [folder / f"{name}.png", folder / f"{name}.svg"]
 
-    predictions = report.predictions
-    if isinstance(results, Results):
-        panels = {f"{row.name}\n{row.utterances} utterances": row.confusion for row in results.rows}
-        plot_confusions(panels, results.labels, paths("confusion"))
-        plot_reliability(results.reliability, paths("reliability"), results.uncalibrated)
-    else:
-        plot_estimates(predictions.truth, predictions.outputs, results.labels, *paths("estimates"))
+    chance = None
+    for (_, part), found in zip(report.predictions.parts(), results.parts, strict=True):
+        if isinstance(found, Results):
+            panels = {f"{row.name}\n{row.utterances} utterances": row.confusion for row in found.rows}
+            plot_confusions(panels, found.labels, paths("confusion"))
+            plot_reliability(found.reliability, paths("reliability"), found.uncalibrated)
+            chance = 1 / len(found.labels)
+        else:
+            plot_estimates(part.truth, part.outputs, found.labels, *paths("estimates"))
     if report.histories:
-        chance = 1 / len(results.labels) if isinstance(results, Results) else None
         plot_curves(report.histories, paths("curves"), chance=chance)
 
 
@@ -133,6 +142,7 @@ def _about_emotions(folder: Path, predictions: Predictions, results: Results) ->
     recalls = [(row.name, *(percent(row.recalls[label]) for label in labels)) for row in rows]
     speakers = {(row["corpus"], row["speaker"]) for row in predictions.rows}
     return {
+        "results": results,
         "total": rows[-1],
         "counts": {"utterances": rows[-1].utterances, "speakers": len(speakers)},
         "chance": 1 / len(labels),
@@ -145,7 +155,12 @@ def _about_emotions(folder: Path, predictions: Predictions, results: Results) ->
 
 
 def _about_dimensions(folder: Path, estimates: Estimates, results: DimensionResults) -> dict[str, Any]:
-    return {"pooled": _pooled(results), "tested": _rating_ranges(estimates), "mistakes": _errors(folder, estimates)}
+    return {
+        "results": results,
+        "pooled": _pooled(results),
+        "tested": _rating_ranges(estimates),
+        "mistakes": _errors(folder, estimates),
+    }
 
 
 def _layer_table(feature: str, weights: Sequence[Sequence[float]]) -> Table:
@@ -225,7 +240,7 @@ def _errors(folder: Path, estimates: Estimates) -> Table:
     return Table(names, rows, left=(0, len(names) - 2, len(names) - 1))
 
 
-def _once_each(predictions: Predictions | Estimates, order: np.ndarray) -> list[int]:
+def _once_each(predictions: PredictionTable, order: np.ndarray) -> list[int]:
     """Returns the first position of each utterance in an order; several seeds may have tested the same one."""
     numbers = predictions.distinct()[1]
     first: dict[int, int] = {}
@@ -234,7 +249,7 @@ def _once_each(predictions: Predictions | Estimates, order: np.ndarray) -> list[
     return list(first.values())
 
 
-def _where(folder: Path, predictions: Predictions | Estimates, i: int) -> tuple[Recording | str, str]:
+def _where(folder: Path, predictions: PredictionTable, i: int) -> tuple[Recording | str, str]:
     row = predictions.rows[i]
     seed = f", seed {row['seed']}" if len(set(predictions.column("seed"))) > 1 else ""
     return _recording(folder, row["audio"]), f"{row['corpus']}, row {row['row']}, fold {row['fold']}{seed}"

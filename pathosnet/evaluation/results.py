@@ -9,7 +9,7 @@ import numpy as np
 from pathosnet.evaluation.aggregation import MEAN, PAPER_METRICS, DimensionRow, Row, aggregate, aggregate_dimensions
 from pathosnet.evaluation.bootstrap import bootstrap_ccc, bootstrap_figures, interval, resample_counts
 from pathosnet.evaluation.calibration import Reliability, change_temperature, measure_reliability
-from pathosnet.evaluation.predictions import Estimates, Predictions
+from pathosnet.evaluation.predictions import Estimates, MultiTaskPredictions, Predictions, PredictionTable
 from pathosnet.evaluation.tables import UNDEFINED, Table, percent
 
 HEADER = ("corpus", "utterances", "Acc.", "Prec.", "Rec.", "F1", "AUC", "UAR")
@@ -31,6 +31,11 @@ class Results:
     uncalibrated: Reliability | None = None
     """Before the temperatures; None if there were none."""
     table_name = "table2"
+
+    @property
+    def parts(self) -> "tuple[Results]":
+        """Itself; see ``MultiTaskResults``."""
+        return (self,)
 
     def table(self) -> Table:
         """Returns the paper's Table 2, in percent; the UAR comes with its standard deviation over folds."""
@@ -80,6 +85,11 @@ class DimensionResults:
     """Intervals of the concordance correlation of each dimension, and of their ``mean``."""
     table_name = "table"
 
+    @property
+    def parts(self) -> "tuple[DimensionResults]":
+        """Itself; see ``MultiTaskResults``."""
+        return (self,)
+
     def table(self) -> Table:
         """Returns the concordance correlations with their standard deviations over folds."""
         rows = [(row.name, str(row.utterances), *map(_ccc, row.ccc.values())) for row in self.rows]
@@ -105,17 +115,36 @@ class DimensionResults:
         return {"rows": rows, "intervals": self.intervals, "dimensions": self.labels}
 
 
+@dataclass(frozen=True)
+class MultiTaskResults:
+    """Figures of emotions and of dimensions."""
+
+    parts: tuple[Results | DimensionResults, ...]
+    """Of each kind, as far as there are utterances of which it is known."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON values, for ``metrics.json``: ``emotions`` and ``dimensions``."""
+        return {"emotions" if isinstance(one, Results) else "dimensions": one.to_dict() for one in self.parts}
+
+
 def measure_results(
-    predictions: Predictions | Estimates, temperatures: Mapping[tuple[str, str], float] | None = None
-) -> Results | DimensionResults:
+    predictions: PredictionTable,
+    temperatures: Mapping[tuple[str, str], float] | None = None,
+) -> Any:
     """Computes all figures of a cross-validation.
 
     Args:
         predictions: of all folds and seeds.
         temperatures: seed and fold → the calibration temperature that its logits were divided by.
+
+    Returns:
+        ``Results``, ``DimensionResults`` or ``MultiTaskResults``.
     """
+    if isinstance(predictions, MultiTaskPredictions):
+        return MultiTaskResults(tuple(measure_results(part, temperatures) for _, part in predictions.parts()))
     if isinstance(predictions, Estimates):
         return DimensionResults(predictions.labels, aggregate_dimensions(predictions), ccc_intervals(predictions))
+    assert isinstance(predictions, Predictions)
     return Results(
         predictions.labels,
         aggregate(predictions),

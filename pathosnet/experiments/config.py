@@ -40,8 +40,9 @@ COMMON, CLASSES_ONLY, TUNABLE, CONTINUABLE = Mark.COMMON, Mark.CLASSES_ONLY, Mar
 class LabelOptions(Options):
     """Labels: emotions to recognize, or numbers such as valence to estimate."""
 
-    labels: Names = option(Names(PAPER_EMOTIONS), COMMON)
-    """Emotions to tell apart, in the order of the outputs; `corpus` takes those that the corpus has."""
+    labels: Names = option(Names(), COMMON)
+    """Emotions to tell apart, in the order of the outputs; `corpus` takes those that the corpus has. Where targets are
+    named, there are none but those that are given with them."""
     label: Values = option(Values(), COMMON, CLASSES_ONLY)
     """A corpus' own spelling of an emotion, SPELLING=EMOTION; may be repeated."""
     drop_labels: Names = option(Names(), CLASSES_ONLY)
@@ -50,8 +51,10 @@ class LabelOptions(Options):
     """Targets of the loss: hard (its emotion), votes (the raters' shares, columns `votes_<emotion>`;
     its emotion where it has none), or mixed (half and half). All figures but the loss are measured by the emotion."""
     targets: Names = option(Names(), COMMON)
-    """Columns of numbers to estimate instead of emotions, such as valence,activation,dominance; the loss is then
-    1 minus the concordance correlation coefficient."""
+    """Columns of numbers to estimate, such as valence,activation,dominance: instead of emotions, or together with those
+    that labels names. Their loss is 1 minus the concordance correlation coefficient."""
+    dimension_weight: float = option(1.0, ABOVE_ZERO)
+    """Weight of the targets' loss beside that of the labels, where both are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +156,9 @@ class OptimizationOptions(Options):
     """At most so many epochs for each stage."""
     patience: int = option(20, ABOVE_ZERO)
     """Stop a stage after so many epochs without improvement; the paper does not give it."""
-    early_stopping_metric: Literal["loss", "accuracy", "uar", "ccc"] = "loss"
-    """Figure of the validation part that tells improvement; ccc is for targets, accuracy and uar are for emotions."""
+    early_stopping_metric: Literal["auto", "loss", "accuracy", "uar", "ccc", "uar_ccc"] = "auto"
+    """Figure of the validation part that tells improvement; ccc is for targets, accuracy and uar are for emotions,
+    uar_ccc is the mean of both where both are named. auto: uar_ccc there, loss elsewhere."""
     batch_size: int = option(32, ABOVE_ZERO, COMMON, TUNABLE)
     """Utterances in a batch; the paper does not give it."""
     learning_rate: float = option(1e-3, ABOVE_ZERO, COMMON, TUNABLE)
@@ -263,6 +267,8 @@ class TrainConfig(
     def __post_init__(self) -> None:
         """Checks every option by itself, then what they mean together."""
         super().__post_init__()
+        if not self.labels and not self.targets:
+            object.__setattr__(self, "labels", Names(PAPER_EMOTIONS))
         for name in ("acoustic", "augmentation", "text"):
             if getattr(self, name) == (NONE,):
                 object.__setattr__(self, name, type(getattr(self, name))())
@@ -320,13 +326,25 @@ class TrainConfig(
                 f"add --fine-tune false"
             )
 
+    @property
+    def stopping_metric(self) -> str:
+        """Figure of the validation part that tells improvement, where ``auto`` leaves it open."""
+        known = {"auto": "uar_ccc" if self.labels and self.targets else "loss"}
+        return known.get(self.early_stopping_metric, self.early_stopping_metric)
+
     def _check_targets(self) -> None:
+        if len({name.lower() for name in self.targets}) != len(self.targets):
+            raise InputError(f"targets: expected each column once, got {','.join(self.targets)}")
+        if self.targets and self.labels:
+            return
+        if self.dimension_weight != 1:
+            raise InputError("dimension_weight: is for --labels and --targets together; leave it out")
+        if self.early_stopping_metric == "uar_ccc":
+            raise InputError("early_stopping_metric: uar_ccc is for --labels and --targets together; expected auto")
         if not self.targets:
             if self.early_stopping_metric == "ccc":
                 raise InputError("early_stopping_metric: ccc is for --targets; expected loss, accuracy or uar")
             return
-        if len({name.lower() for name in self.targets}) != len(self.targets):
-            raise InputError(f"targets: expected each column once, got {','.join(self.targets)}")
         if self.early_stopping_metric in ("accuracy", "uar"):
             raise InputError(
                 f"early_stopping_metric: {self.early_stopping_metric} is for emotions; with targets expected loss or "

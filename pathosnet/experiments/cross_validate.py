@@ -21,8 +21,7 @@ from filelock import FileLock, Timeout
 from pathosnet.corpora import Corpus, Split, make_folds
 from pathosnet.corpora.splits import describe_leak, describe_split, find_leak, write_folds
 from pathosnet.errors import InputError
-from pathosnet.evaluation import Estimates, Predictions
-from pathosnet.evaluation.predictions import tested_kind
+from pathosnet.evaluation.predictions import PredictionTable, tested_kind
 from pathosnet.evaluation.report import CrossValidationReport, write_evaluation
 from pathosnet.experiments.config import TrainConfig
 from pathosnet.experiments.groups import report_groups
@@ -57,7 +56,7 @@ class CrossValidation:
     """A finished cross-validation."""
 
     folder: Path
-    predictions: Predictions | Estimates
+    predictions: PredictionTable
     """Predictions of all folds and seeds."""
     table: str
     """The paper's Table 2, for a person."""
@@ -342,7 +341,7 @@ def summarize(
         layer_weights=layer_weights,
         groups=report_groups(predictions, corpus),
     )
-    table = write_evaluation(out, report).table().text()
+    table = "\n\n".join(one.table().text() for one in write_evaluation(out, report).parts)
     adapted = describe_adaptation(config.normalize)
     return CrossValidation(out, predictions, table, leak=_mean_leak(corpus, splits), adapted=adapted)
 

@@ -13,8 +13,8 @@ from pathosnet.corpora import read_manifest
 from pathosnet.corpora.contents import identify
 from pathosnet.corpora.manifest import check_column
 from pathosnet.errors import InputError
-from pathosnet.evaluation import Estimates, Predictions
 from pathosnet.evaluation.groups import GroupFigures, measure_groups
+from pathosnet.evaluation.predictions import PredictionTable
 from pathosnet.experiments.config import AUTO, TrainConfig
 from pathosnet.experiments.prepare import extraction_device, open_store, profile_groups, say_notes
 from pathosnet.experiments.run_folder import RUN_FILE, choose_part, to_table
@@ -36,7 +36,7 @@ class Tested:
         columns: name → the cell of each utterance, of the columns of the manifest that were asked for.
     """
 
-    predictions: Predictions | Estimates
+    predictions: PredictionTable
     what: str
     columns: Mapping[str, Sequence[str]]
 

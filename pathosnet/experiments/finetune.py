@@ -49,8 +49,8 @@ def finetune(
 ) -> Run:
     """Trains a model further on labelled recordings, tests it on the part that was held out, and saves everything.
 
-    Where the labels are others than the model's, its classifier is replaced; labels that stay keep their weights, and
-    the same labels their order.
+    Where the labels are others than the model's, its classifier is replaced; emotions and dimensions that stay keep
+    their weights, and the same labels their order.
     The folder is what ``pathosnet.experiments.train.train`` makes. The given model stays as it is.
 
     Args:
@@ -127,14 +127,14 @@ def finetune_fold(
     corpus, extractors = prepared.corpus, prepared.extractors
     table, scale = standardized(prepared, split)
     target = corpus.target
+    kept = target.shared_with(model.target)
     network = copy.deepcopy(model.network).cpu()
     with seeded(config.seed):
         if target != model.target:
-            network.replace_classifier(model.labels if target.kind == model.target.kind else (), target.labels)
+            network.replace_classifier([name if name in kept else "" for name in model.labels], target.labels)
     if scale is not None:
-        kept = [target.kind == model.target.kind and name in model.labels for name in corpus.labels]
-        scale.take_out_of(network.classifier, torch.tensor(kept))
-    optimization = stage_settings(config).optimization_for(table.learned[list(split.train)], len(target))
+        scale.take_out_of(network.classifier, torch.tensor([name in kept for name in target.dimensions]))
+    optimization = stage_settings(config).optimization_for(table.subset(split.train), target)
     trainer = stage_trainer(config, logs, logger)
     module: EmotionModule
     if train == "classifier":

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pathosnet.corpora.manifest import Corpus, Utterance
-from pathosnet.evaluation import Estimates, Predictions
 from pathosnet.evaluation.groups import GroupFigures, measure_groups
+from pathosnet.evaluation.predictions import PredictionTable
 
 COLUMNS = ("language", "sex", "gender")
 """Columns of manifests that are looked at without being asked for."""
@@ -14,7 +14,7 @@ MOST = 20
 """Groups of a column beyond which nobody reads its table."""
 
 
-def card_groups(table: Predictions | Estimates, utterances: Sequence[Utterance]) -> dict[str, Any]:
+def card_groups(table: PredictionTable, utterances: Sequence[Utterance]) -> dict[str, Any]:
     """Returns the figures of groups in the test part as JSON values under ``groups``; nothing if there are none.
 
     Args:
@@ -25,7 +25,7 @@ def card_groups(table: Predictions | Estimates, utterances: Sequence[Utterance])
     return {"groups": [{**asdict(one), "interval": list(one.interval)} for one in groups]} if groups else {}
 
 
-def report_groups(table: Predictions | Estimates, corpus: Corpus) -> list[GroupFigures]:
+def report_groups(table: PredictionTable, corpus: Corpus) -> list[GroupFigures]:
     """Returns the figures of groups, speakers as well, over all folds of the first seed.
 
     Args:
@@ -40,8 +40,6 @@ def report_groups(table: Predictions | Estimates, corpus: Corpus) -> list[GroupF
     return _measure(first, found, (*COLUMNS, "speaker")) if len(found) == len(first) else []
 
 
-def _measure(
-    table: Predictions | Estimates, utterances: Sequence[Utterance], names: Iterable[str]
-) -> list[GroupFigures]:
+def _measure(table: PredictionTable, utterances: Sequence[Utterance], names: Iterable[str]) -> list[GroupFigures]:
     columns = {name: [utterance.cell(name) for utterance in utterances] for name in names}
     return measure_groups(table, {name: cells for name, cells in columns.items() if 1 < len(set(cells)) <= MOST})

@@ -45,7 +45,7 @@ from pathosnet.features.text.embedder import ANY_LANGUAGE, LanguageIdentifier
 from pathosnet.features.text.word_vectors import load_language_map
 from pathosnet.files import is_main_process, say_note
 from pathosnet.options import parse_pairs
-from pathosnet.targets import DimensionTarget
+from pathosnet.targets import DimensionTarget, MultiTaskTarget
 from pathosnet.weights import load_thin_resnet34, load_vggish
 from pathosnet.weights.catalogue import file_or_known
 
@@ -110,6 +110,8 @@ def prepare_with(
 def learned_shares(corpus: Corpus, labels_from: str) -> Tensor | None:
     """Returns the shares of classes that the loss learns, ``(utterances, classes)`` float32; None for the labels.
 
+    Not a number (NaN) of utterances without votes and label, which there are only beside dimensions.
+
     Args:
         corpus: with raters' votes.
         labels_from: ``hard``, ``votes`` or ``mixed``.
@@ -122,12 +124,15 @@ def learned_shares(corpus: Corpus, labels_from: str) -> Tensor | None:
     if not any(utterance.votes for utterance in corpus.utterances):
         raise InputError(
             f"{corpus.title}: has no votes for any of the labels; labels_from {labels_from} needs columns "
-            f"{VOTES}{corpus.labels[0]} and so on, or train with --labels-from hard"
+            f"{VOTES}{corpus.target.classes[0]} and so on, or train with --labels-from hard"
         )
     positions = range(len(corpus))
-    votes = corpus.vote_shares(positions)
-    labels = np.eye(len(corpus.labels))[corpus.truth(positions)]
-    return torch.from_numpy(votes if labels_from == "votes" else (votes + labels) / 2).float()
+    shares = corpus.vote_shares(positions)
+    if labels_from == "mixed":
+        labels = np.array([corpus.one_hot(i) for i in positions])
+        shares = np.where(labels.any(axis=1, keepdims=True), (shares + labels) / 2, shares)
+    shares[~shares.any(axis=1)] = np.nan
+    return torch.from_numpy(shares).float()
 
 
 def profile_groups(corpus: Corpus, normalize: str) -> tuple[str, ...]:
@@ -173,14 +178,17 @@ def read_corpus(corpus_paths: str | Path | Sequence[str | Path], config: TrainCo
 
 
 def read_labelled(corpus_paths: str | Path | Sequence[str | Path], config: TrainConfig, needs_audio: bool) -> Corpus:
-    """Reads manifests with the emotions, or with the numbers, that the options name; what is odd is said on stderr."""
-    if config.targets:
-        corpus = read_manifest(corpus_paths, DimensionTarget(config.targets), needs_audio=needs_audio)
-    else:
-        spellings = parse_pairs(config.label, "--label")
-        corpus = read_manifest(
-            corpus_paths, config.labels, spellings, drop_labels=config.drop_labels, needs_audio=needs_audio
-        )
+    """Reads manifests with the emotions and the numbers that the options name; what is odd is said on stderr."""
+    corpus = read_manifest(
+        corpus_paths,
+        config.labels or DimensionTarget(config.targets),
+        parse_pairs(config.label, "--label"),
+        dimensions=config.targets,
+        drop_labels=config.drop_labels,
+        needs_audio=needs_audio,
+    )
+    if isinstance(corpus.target, MultiTaskTarget):
+        corpus = replace(corpus, target=replace(corpus.target, dimension_weight=config.dimension_weight))
     corpus = identify(corpus) if needs_audio else corpus
     say_notes(corpus)
     return corpus

@@ -27,7 +27,6 @@ from pathosnet.features.extract import extract_features
 from pathosnet.files import to_path, write_json
 from pathosnet.options import parse_pairs
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import DimensionTarget
 from pathosnet.training import FeatureTable
 
 CLEAN, WORDS, NOISE, GAIN, TELEPHONE = "clean", "words", "noise", "gain", "telephone"
@@ -181,7 +180,8 @@ class _Subject:
     def trial(self, seed: int, table: FeatureTable, reached: float | None = None) -> Trial:
         """Measures the model on features."""
         probabilities = compute_outputs(self.model, table, range(len(table))).numpy()
-        metrics = measure(table.targets.tolist(), probabilities, self.model.labels)
+        labels = self.model.target.classes
+        metrics = measure(table.targets.tolist(), probabilities[:, : len(labels)], labels)
         return Trial(seed, reached, metrics.accuracy, uar=metrics.uar)
 
     def with_word_errors(self, rate: float, seed: int) -> Trial:
@@ -284,7 +284,7 @@ def measure_robustness(
     """
     _check(wer, seeds)
     model = PathosNet.from_pretrained(run)
-    if isinstance(model.target, DimensionTarget):
+    if not model.target.classes:
         raise InputError(f"{run}: estimates {', '.join(model.labels)}; robustness is measured of emotions")
     extractors: dict[str, AcousticExtractor] = dict(model.acoustic.items())  # type: ignore[arg-type]
     if not (wer or snr or gain or telephone):
@@ -298,7 +298,7 @@ def measure_robustness(
         )
     corpus = read_manifest(
         corpus_path,
-        model.labels,
+        model.target.classes,
         parse_pairs(tuple(label), "--label"),
         drop_labels=drop_labels,
         needs_audio=bool(extractors),
@@ -334,7 +334,12 @@ def measure_robustness(
     if telephone:
         points.append(Point(TELEPHONE, None, (subject.over_the_telephone(0),)))
     return Robustness(
-        str(run), corpus.title, what, utterances=len(positions), num_classes=len(model.labels), points=tuple(points)
+        str(run),
+        corpus.title,
+        what,
+        utterances=len(positions),
+        num_classes=len(model.target.classes),
+        points=tuple(points),
     )
 
 

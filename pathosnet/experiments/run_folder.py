@@ -18,9 +18,9 @@ from pathosnet.corpora import Corpus, Split
 from pathosnet.corpora.known import IMPORTERS
 from pathosnet.corpora.splits import PARTS, describe_leak, describe_split, find_leak, read_parts, write_folds
 from pathosnet.errors import InputError
-from pathosnet.evaluation import DimensionMetrics, Estimates, Metrics, Predictions
+from pathosnet.evaluation import DimensionMetrics, Metrics
 from pathosnet.evaluation.calibration import Calibration
-from pathosnet.evaluation.predictions import tested_kind
+from pathosnet.evaluation.predictions import PredictionTable, tested_kind
 from pathosnet.experiments.config import SETTLED_BY_MODEL, TrainConfig
 from pathosnet.experiments.groups import card_groups
 from pathosnet.files import is_main_process, make_folder, read_json, write_json, written_aside
@@ -293,19 +293,18 @@ def facts_of_corpus(corpus: Corpus, name: str) -> CorpusFacts:
     )
 
 
-def to_table(
-    corpus: Corpus, positions: Sequence[int], outputs: Tensor, *, config: TrainConfig
-) -> Predictions | Estimates:
+def to_table(corpus: Corpus, positions: Sequence[int], outputs: Tensor, *, config: TrainConfig) -> PredictionTable:
     """Makes a table of a model's outputs for utterances; see ``Predictions.of``."""
     kind = tested_kind(corpus.target)
     return kind.of(corpus, positions, outputs.numpy(), seed=config.seed, fold=config.fold)
 
 
-def write_results(folder: Path, table: Predictions | Estimates) -> Metrics | DimensionMetrics:
+def write_results(folder: Path, table: PredictionTable) -> Metrics | DimensionMetrics:
     """Writes predictions, their figures and a picture of them into an existing folder."""
     metrics: Metrics | DimensionMetrics = table.measure()
     write_json(folder / METRICS_FILE, asdict(metrics))
-    table.plot(folder / f"{table.target.picture}.png")
+    for _, part in table.parts():
+        part.plot(folder / f"{part.picture}.png")
     table.write(folder / PREDICTIONS_FILE)
     return metrics
 

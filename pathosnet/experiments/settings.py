@@ -68,7 +68,7 @@ def stage_trainer(
         Fitting(
             epochs=config.epochs,
             patience=config.patience,
-            metric=config.early_stopping_metric,
+            metric=config.stopping_metric,
             batch_size=config.batch_size,
             balanced=config.sampling == "balanced",
             seed=config.seed,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
@@ -23,8 +24,8 @@ from pathosnet.features.table import FeatureTable
 from pathosnet.files import to_path
 from pathosnet.recognizer.reach import measure_reach
 from pathosnet.recognizer.recognizer import PathosNet
-from pathosnet.targets import ClassTarget, DimensionTarget
 from pathosnet.training import StageResult, train_stages
+from pathosnet.training.data import Positions
 from pathosnet.training.objectives import TargetScale
 from pathosnet.training.probe import measure_probe
 
@@ -123,10 +124,10 @@ def train_fold(
 
 def standardized(prepared: PreparedCorpus, split: Split) -> tuple[FeatureTable, TargetScale | None]:
     """Gives numbers to estimate the training part's standard deviation as unit; classes stay as they are."""
-    if not isinstance(prepared.corpus.target, DimensionTarget):
+    if not (names := prepared.corpus.target.dimensions):
         return prepared.table, None
     targets = prepared.table.targets
-    scale = TargetScale.of(targets[list(split.train)], prepared.corpus.labels)
+    scale = TargetScale.of(targets[list(split.train)], names)
     return prepared.table.with_targets(scale.standardized(targets)), scale
 
 
@@ -141,7 +142,7 @@ def predict_test_part(
 ) -> FoldRun:
     """Calibrates a model on the validation part, predicts the test part, and fits a linear probe on the same features.
 
-    Models of dimensions are neither calibrated nor probed.
+    Models of dimensions alone are neither calibrated nor probed; of both kinds that is for the emotions.
 
     Args:
         model: gets its calibration temperature, and how far its training part reaches.
@@ -154,18 +155,38 @@ def predict_test_part(
     """
     model.reach = measure_reach(model.network, table.subset(split.train).sequences)
     tested = compute_logits(model, table, split.test) if split.test else None
+    labeled = _Labeled(model, table)
     calibration = None
-    if config.calibration != NONE and isinstance(model.target, ClassTarget):
+    if config.calibration != NONE and labeled.of(split.validation):
         validated = compute_logits(model, table, split.validation) if validated is None else validated
-        truth = table.targets.numpy()
-        model.calibration_temperature = temperature = fit_temperature(truth[list(split.validation)], validated.numpy())
+        known = labeled.take(split.validation, validated)
+        model.calibration_temperature = temperature = fit_temperature(*known)
         test_errors = None
-        if tested is not None:
-            test_errors = calibration_errors(truth[list(split.test)], tested.numpy(), temperature)
-        errors = calibration_errors(truth[list(split.validation)], validated.numpy(), temperature)
-        calibration = Calibration(temperature, errors, test_errors, utterances=len(split.validation))
+        if tested is not None and labeled.of(split.test):
+            test_errors = calibration_errors(*labeled.take(split.test, tested), temperature)
+        errors = calibration_errors(*known, temperature)
+        calibration = Calibration(temperature, errors, test_errors, utterances=len(known[0]))
     outputs = None if tested is None else model.target.decode(tested, model.calibration_temperature)
     probe = None
-    if outputs is not None and isinstance(model.target, ClassTarget):
-        probe = measure_probe(table, split, split.test, probabilities=outputs.numpy())
+    if outputs is not None and all(map(labeled.of, (split.train, split.validation, split.test))):
+        parts = Positions(labeled.of(split.train), labeled.of(split.validation))
+        _, probabilities = labeled.take(split.test, outputs)
+        probe = measure_probe(table, parts, labeled.of(split.test), probabilities=probabilities)
     return FoldRun(model, stages, outputs, calibration=calibration, probe=probe)
+
+
+class _Labeled:
+    """The utterances of a table whose emotion is known; none of a model that estimates numbers alone."""
+
+    def __init__(self, model: PathosNet, table: FeatureTable) -> None:
+        self.num_classes = len(model.target.classes)
+        self.numbers = table.class_numbers.numpy() if self.num_classes else np.full(len(table), -1)
+
+    def of(self, positions: Sequence[int]) -> list[int]:
+        """Returns those of the positions that have a label."""
+        return [i for i in positions if self.numbers[i] >= 0]
+
+    def take(self, positions: Sequence[int], outputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Returns their label numbers, and what a model says of their classes, given its outputs for all positions."""
+        numbers = self.numbers[list(positions)]
+        return numbers[numbers >= 0], outputs.numpy()[numbers >= 0, : self.num_classes]

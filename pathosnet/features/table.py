@@ -18,7 +18,9 @@ class FeatureTable:
 
     Args:
         sequences: input name → one ``(time, …)`` tensor an utterance; a sequence may be empty.
-        targets: label numbers, ``(utterances,)`` int64; or numbers to estimate, ``(utterances, dimensions)`` float32.
+        targets: label numbers, ``(utterances,)`` int64; numbers to estimate, ``(utterances, dimensions)`` float32; or
+            both, the label number first, ``(utterances, 1 + dimensions)`` float32, not a number (NaN) where one is not
+            known.
         copies: the same utterances from changed recordings, for training.
         names: where each utterance comes from (file and row), for messages; empty if that is not known.
         groups: whose profile each utterance is adapted to, such as its speaker's; empty for no adaptation.
@@ -38,8 +40,13 @@ class FeatureTable:
 
     @property
     def learned(self) -> Tensor:
-        """Targets of the loss: the shares of classes if there are some, else the targets."""
-        return self.targets if self.shares is None else self.shares
+        """Targets of the loss, see ``join_shares``."""
+        return join_shares(self.targets, self.shares)
+
+    @property
+    def class_numbers(self) -> Tensor:
+        """Label numbers of a table of classes, perhaps beside dimensions, ``(utterances,)`` int64; -1 for no label."""
+        return self.targets if self.targets.ndim == 1 else self.targets[:, 0].nan_to_num(-1.0).long()
 
     @property
     def versions(self) -> tuple["FeatureTable", ...]:
@@ -77,8 +84,11 @@ class FeatureTable:
         chosen = {name: self.sequences[name] for name in names}
         return replace(self, sequences=chosen, copies=tuple(copy.only(*names) for copy in self.copies))
 
-    def check(self) -> None:
+    def check(self, may_lack: bool = False) -> None:
         """Checks that every number can be computed with.
+
+        Args:
+            may_lack: whether targets may be NaN, of what is not known.
 
         Raises:
             InputError: a feature or a target is not finite, or so large that it overflows; it names the utterance.
@@ -94,13 +104,26 @@ class FeatureTable:
                             f"{found:g}; remove the row if the recording is damaged"
                         )
         if self.targets.is_floating_point():
-            for i in (~self.targets.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist():
+            wrong = self.targets.isinf() if may_lack else ~self.targets.isfinite()
+            for i in wrong.flatten(1).any(dim=1).nonzero().flatten().tolist():
                 raise InputError(
                     f"{self._name_of(i)}: expected finite numbers to learn, got {self.targets[i].tolist()}"
                 )
 
     def _name_of(self, i: int) -> str:
         return self.names[i] if self.names else f"utterance {i}"
+
+
+def join_shares(targets: Tensor, shares: Tensor | None) -> Tensor:
+    """Returns what the loss learns: shares of classes, if there are some, take the place of the label number.
+
+    Args:
+        targets: see FeatureTable.
+        shares: ``(utterances, classes)``, or None.
+    """
+    if shares is None:
+        return targets
+    return shares if targets.ndim == 1 else torch.cat([shares, targets[:, 1:]], dim=1)
 
 
 def _largest(sequence: Tensor) -> float:

@@ -139,7 +139,7 @@ def overview(segments: Sequence[Segment]) -> dict[str, Any]:
 
     Returns:
         How many ``segments``, the ``seconds`` that they cover (where they overlap, once), and ``shares``: of the time,
-        for how much each label is the most probable one; or ``means`` of estimated dimensions over the time. Where
+        for how much each label is the most probable one, and ``means`` of estimated dimensions over the time. Where
         speakers are known, ``speakers``: the same for the segments of each, who speaks most first.
     """
     told = _overview(segments)
@@ -161,7 +161,8 @@ def _overview(segments: Sequence[Segment]) -> dict[str, Any]:
     def mean(values: Iterable[float]) -> float:
         return sum(length * value for length, value in zip(lengths, values, strict=True)) / sum(lengths)
 
+    if labels := list(answers[0].probabilities):
+        told["shares"] = {label: mean(answer.label == label for answer in answers) for label in labels}
     if names := list(answers[0].dimensions):
-        return {**told, "means": {name: mean(answer.dimensions[name] for answer in answers) for name in names}}
-    labels = list(answers[0].probabilities)
-    return {**told, "shares": {label: mean(answer.label == label for answer in answers) for label in labels}}
+        told["means"] = {name: mean(answer.dimensions[name] for answer in answers) for name in names}
+    return told

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pathosnet.targets import DimensionTarget, Target
+from pathosnet.targets import Target
 from pathosnet.weights.catalogue import CATALOGUE, find_by_file
 
 CARD_FILE = "README.md"
@@ -29,6 +29,8 @@ METRICS_BY_LABEL = {
     "pearson": "Pearson correlation coefficient",
     "rmse": "root mean squared error",
 }
+
+GROUP_FIGURES = {"uar": ("UAR", "unweighted average recall"), "mean_ccc": ("CCC", "mean concordance")}
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def write_card(
             "emotion-recognition",
             *(["multimodal"] if backbones and reads_text else []),
         ],
-        "metrics": [] if isinstance(target, DimensionTarget) else ["accuracy", "recall", "f1"],
+        "metrics": ["accuracy", "recall", "f1"] if target.classes else [],
     }
     environment = Environment(
         loader=PackageLoader("pathosnet.recognizer"),
@@ -161,8 +163,7 @@ def write_card(
     )
     card = environment.get_template(TEMPLATE).render(
         header=Raw(yaml.safe_dump({k: v for k, v in header.items() if v}, sort_keys=False, allow_unicode=True)),
-        labels=target.labels,
-        dimensional=isinstance(target, DimensionTarget),
+        target=target,
         backbones={feature: with_licence(file) if file else "" for feature, file in backbones.items()},
         vectors=[with_licence(file) for file in facts.vectors],
         reads_text=reads_text,
@@ -170,6 +171,7 @@ def write_card(
         seen=facts.split.get("seen_in_training") or _describe_leak(facts.leak),
         figures=_figures(facts.metrics),
         groups=_groups(facts.metrics.get("groups", ())),
+        figures_of_groups=" or ".join(_group_figures(facts.metrics.get("groups", ()))),
         layer_weights={
             feature: ", ".join(f"{layer}: {weight:.2f}" for layer, weight in enumerate(weights))
             for feature, weights in (layer_weights or {}).items()
@@ -211,14 +213,21 @@ def _figures(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _groups(groups: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Names the figures of groups of people: column, group, utterances, figure, interval, whether it differs."""
+    several = len(_group_figures(groups)) > 1
     return [
         (
-            *(str(one["column"]), str(one["group"]), str(one["utterances"]), _figure(one["value"])),
+            *(str(one["column"]), str(one["group"]), str(one["utterances"])),
+            (f"{GROUP_FIGURES[one['figure']][0]} " if several else "") + _figure(one["value"]),
             " to ".join(map(_figure, one["interval"])),
             "yes" if one["p_value"] is not None and one["p_value"] < 0.05 else "no",
         )
         for one in groups
     ]
+
+
+def _group_figures(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names which figures of groups there are."""
+    return [title for name, (_, title) in GROUP_FIGURES.items() if any(one.get("figure") == name for one in groups)]
 
 
 def _describe_leak(leak: Mapping[str, int]) -> str:

@@ -257,6 +257,7 @@ def _describe(
     return {
         "pathosnet_version": __version__,
         "labels": list(model.labels),
+        **({"dimensions": list(model.target.dimensions)} if model.target.dimensions else {}),
         "sample_rate": log_mel.SAMPLE_RATE,
         "calibration_temperature": model.calibration_temperature,
         "network": {

@@ -141,7 +141,8 @@ def load_model(folder: Path, text: TextEmbedder | None = None, weights: Path | N
         with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
             warnings.simplefilter("ignore")  # about shapes that are refused below
             network, acoustic = _make_parts(config)
-        target = target_from_config({**config, "labels": _read_labels(config["labels"])})
+        names = {name: _read_labels(config[name], name) for name in ("labels", "dimensions") if name in config}
+        target = target_from_config({**config, **names})
         facts = Facts.from_json(config["facts"]) if config.get("facts") else Facts()
         temperature = float(config.get("calibration_temperature", 1.0))
         if not 1 / MAX_TEMPERATURE <= temperature <= MAX_TEMPERATURE:
@@ -235,9 +236,9 @@ def _prefix(name: str) -> str:
     return f"acoustic.{name}.backbone."
 
 
-def _read_labels(value: Any) -> tuple[str, ...]:
+def _read_labels(value: Any, name: str) -> tuple[str, ...]:
     if not (isinstance(value, list) and all(isinstance(label, str) and label.strip() for label in value)):
-        raise ValueError(f"labels: expected names, got {shown(value)}")
+        raise ValueError(f"{name}: expected names, got {shown(value)}")
     return tuple(value)
 
 

@@ -24,7 +24,7 @@ from pathosnet.targets import Target
 
 
 class ExportedNetwork(nn.Module):
-    """Padded feature sequences and their lengths → calibrated probabilities, or estimates of dimensions.
+    """Padded feature sequences and their lengths → calibrated probabilities, estimates of dimensions, or both.
 
     Args:
         network: the branches under their classifier.

@@ -100,7 +100,7 @@ class EmotionRecognizer(nn.Module):
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name} ({dim})" for name, dim in self.network.input_dims.items())
         count = sum(parameter.numel() for parameter in self.parameters())
-        said = [f"{self.target.verb} {', '.join(self.labels)}", f"reads {inputs}"]
+        said = [self.target.describe(), f"reads {inputs}"]
         said += [f"{count:,} parameters", *([f"from {self.origin}"] if self.origin else [])]
         return f"{type(self).__name__}({'; '.join(said)})"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pathosnet.emotions import valence_of
 from pathosnet.errors import InputError
-from pathosnet.targets import DimensionTarget, Target
+from pathosnet.targets import Target
 
 NOTHING_HEARD = "nothing to answer from"
 """Warning of an answer that rests on no sound and no word."""
@@ -16,11 +16,11 @@ SHOWN = 6  # values in a repr
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """Emotion, or dimensions, of a recording.
+    """Emotion or dimensions of a recording, or both.
 
     Args:
-        label: the most probable emotion; empty for a model that estimates numbers, where nothing was heard or read, and
-            after ``abstain``.
+        label: the most probable emotion; empty for a model that estimates numbers alone, where nothing was heard or
+            read, and after ``abstain``.
         probabilities: emotion → probability; they sum to 1.
         valence: sums of the probabilities of positive and of negative emotions.
         dimensions: of a model that estimates numbers: name → estimate, in the units that it was trained with.
@@ -51,9 +51,9 @@ class Prediction:
     def of(cls, target: Target, outputs: Sequence[float], warnings: tuple[str, ...] = ()) -> "Prediction":
         """Makes the answer that a model's outputs are, as many as the target has labels."""
         named = dict(zip(target.labels, outputs, strict=True))
-        if isinstance(target, DimensionTarget):
-            return cls(dimensions=named, warnings=warnings)
-        return cls.of_probabilities(named, warnings)
+        dimensions = {name: named.pop(name) for name in target.dimensions}
+        found = cls.of_probabilities(named, warnings) if named else cls(warnings=warnings)
+        return replace(found, dimensions=dimensions)
 
     @classmethod
     def of_nothing(cls, target: Target, outputs: Sequence[float], warnings: tuple[str, ...] = ()) -> "Prediction":
@@ -61,19 +61,18 @@ class Prediction:
 
         Numbers are those that the model estimates of nothing.
         """
-        warnings = (*warnings, NOTHING_HEARD)
-        if isinstance(target, DimensionTarget):
-            return cls.of(target, outputs, warnings)
-        return replace(cls.of(target, [1 / len(target)] * len(target), warnings), label="")
+        count = len(target.classes)
+        alike = [*[1 / max(count, 1)] * count, *outputs[count:]]
+        return replace(cls.of(target, alike, (*warnings, NOTHING_HEARD)), label="")
 
     @property
     def values(self) -> dict[str, float]:
-        """Output for each label: probabilities, or estimates."""
-        return self.dimensions or self.probabilities
+        """Output for each label: probabilities, then estimates."""
+        return {**self.probabilities, **self.dimensions}
 
     @property
     def confidence(self) -> float | None:
-        """The probability of the label; None where numbers are estimated."""
+        """The probability of the most probable emotion; None where numbers alone are estimated."""
         return max(self.probabilities.values(), default=None)
 
     def abstain(self, below: float) -> "Prediction":
@@ -83,7 +82,7 @@ class Prediction:
             below: from 0 for every answer to 1 for hardly any.
 
         Raises:
-            InputError: another number, or the model estimates numbers, which have no probability.
+            InputError: another number, or the model estimates numbers alone, which have no probability.
 
         >>> Prediction.of_probabilities({"happiness": 0.45, "anger": 0.55}).abstain(0.6).label
         ''
@@ -104,8 +103,11 @@ class Prediction:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __repr__(self) -> str:
-        values = list(self.values.items())
-        if self.probabilities:
-            values.sort(key=lambda item: -item[1])
-        shown = [f"{name} {value:.2f}" for name, value in values[:SHOWN]] + ["…"] * (len(values) > SHOWN)
-        return f"Prediction({'; '.join([', '.join(shown), *self.warnings])})"
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        parts = [_shown(values) for values in (ranked, list(self.dimensions.items())) if values]
+        return f"Prediction({'; '.join([*parts, *self.warnings])})"
+
+
+def _shown(values: Sequence[tuple[str, float]]) -> str:
+    shown = [f"{name} {value:.2f}" for name, value in values[:SHOWN]] + ["…"] * (len(values) > SHOWN)
+    return ", ".join(shown)

@@ -18,9 +18,9 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from tqdm import tqdm
 
-from pathosnet.targets import ClassTarget, DimensionTarget
+from pathosnet.targets import MultiTaskTarget
 
-METRICS = {"loss": "min", **ClassTarget.metrics, **DimensionTarget.metrics}
+METRICS = {"loss": "min", **MultiTaskTarget.metrics}
 """Early-stopping metric → which way is better; logged with ``val_`` before it."""
 HISTORY = ("train_loss", *(f"val_{name}" for name in METRICS))
 """Figures that are kept of every epoch, as far as a module logs them."""

@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from pathosnet.errors import InputError
 from pathosnet.features.profile import adapt_table, subtract
-from pathosnet.features.table import FeatureTable
+from pathosnet.features.table import FeatureTable, join_shares
 from pathosnet.models import Inputs, pad_batch
 from pathosnet.training.adaptation import ProfileDraws
 
 
 class Batch(NamedTuple):
-    """Padded inputs, their targets ``(batch,)`` or ``(batch, dimensions)``, and perhaps shares ``(batch, classes)``."""
+    """Padded inputs, their targets as FeatureTable has them, and perhaps shares ``(batch, classes)``."""
 
     inputs: Inputs
     targets: Tensor
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     @property
     def learned(self) -> Tensor:
         """Reference of the loss; see FeatureTable."""
-        return self.targets if self.shares is None else self.shares
+        return join_shares(self.targets, self.shares)
 
 
 class FeatureDataset(Dataset[tuple[Any, ...]]):
@@ -108,9 +108,10 @@ class EpochShuffle(DistributedSampler[int]):
     def _balanced(self, generator: np.random.Generator) -> np.ndarray:
         """Draws as many utterances as there are: a rare class' several times, of a frequent one not all.
 
-        An utterance belongs to the class of its label, whatever shares of classes it has.
+        An utterance belongs to the class of its label, whatever shares of classes it has; those without a label are
+        drawn like a class.
         """
-        targets = np.asarray(self.table.targets)
+        targets = np.asarray(self.table.class_numbers)
         classes = generator.permutation(np.unique(targets))
         shares = np.bincount(np.arange(len(targets)) % len(classes))
         drawn = [

@@ -38,7 +38,7 @@ class EmotionModule(pl.LightningModule):
     """Trains a network; the base of the modules below.
 
     It logs ``train_loss``, ``val_loss`` and the target's figures: ``val_accuracy`` and ``val_uar`` of classes,
-    ``val_ccc`` of dimensions; in testing the same with ``test_``. ``load_from_checkpoint`` makes the module again from
+    ``val_ccc`` of dimensions, of both also the mean ``val_uar_ccc``; in testing the same with ``test_``. ``load_from_checkpoint`` makes the module again from
     a checkpoint alone, which holds nothing but tensors and plain values.
 
     Args:
@@ -246,13 +246,14 @@ def _single_branch(
     name: str, dim: int, target: Target | Config | int, branch: BranchOptions | Config | None, *, num_layers: int = 1
 ) -> tuple[EmotionNetwork, dict[str, Any]]:
     branch = BranchOptions(**branch) if isinstance(branch, Mapping) else branch or BranchOptions()
-    num_outputs = target if isinstance(target, int) else len(_labels(target))
     layers = {name: num_layers} if num_layers > 1 else {}
-    return EmotionNetwork({name: dim}, num_outputs, options=branch, layers=layers), {"branch": asdict(branch)}
+    return EmotionNetwork({name: dim}, _num_outputs(target), options=branch, layers=layers), {"branch": asdict(branch)}
 
 
-def _labels(target: Target | Config) -> tuple[str, ...]:
-    return tuple(target.labels if isinstance(target, Target) else target["labels"])
+def _num_outputs(target: Target | Config | int) -> int:
+    if isinstance(target, int):
+        return target
+    return len(target if isinstance(target, Target) else target_from_config(target))
 
 
 class ClassifierModule(EmotionModule):
@@ -322,7 +323,6 @@ class EnsembleModule(ClassifierModule):
             name: EmotionNetwork.from_config(network) if isinstance(network, Mapping) else network
             for name, network in networks.items()
         }
-        num_outputs = target if isinstance(target, int) else len(_labels(target))
-        ensemble = Ensemble(made, num_outputs, temperature)
+        ensemble = Ensemble(made, _num_outputs(target), temperature)
         own = {"networks": {name: network.config() for name, network in made.items()}, "temperature": temperature}
         super().__init__(ensemble, target, optimization, hyperparameters=own)

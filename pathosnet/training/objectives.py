@@ -16,7 +16,7 @@ class Objective(nn.Module):
     """A target's loss, and its figures over a whole part, in whatever batches and processes it comes.
 
     Args:
-        target: classes or dimensions.
+        target: classes, dimensions or both.
         class_weights: one a class, or None.
         label_smoothing: see PyTorch's cross-entropy.
     """
@@ -86,7 +86,8 @@ def _doubled(targets: Tensor) -> Tensor:
 class TargetScale:
     """Mean and standard deviation of the training part's dimensions, each ``(dimensions,)``.
 
-    Networks learn dimensions in standard deviations; models answer in the corpus' own units.
+    Networks learn dimensions in standard deviations; models answer in the corpus' own units. Of targets and of layers
+    that have classes as well, the dimensions are what comes last.
     """
 
     mean: Tensor
@@ -94,12 +95,17 @@ class TargetScale:
 
     @classmethod
     def of(cls, targets: Tensor, names: Sequence[str]) -> "TargetScale":
-        """Measures the targets of the training part, ``(utterances, dimensions)``.
+        """Measures the targets of the training part, ``(utterances, …)``, of which the dimensions come last.
 
         Raises:
-            InputError: a dimension is the same in all of them.
+            InputError: a dimension is the same in all of them, or known of none.
         """
-        mean, deviation = targets.mean(0), targets.std(0, unbiased=False)
+        known = [values[~values.isnan()] for values in targets.T[-len(names) :]]
+        for name, values in zip(names, known, strict=True):
+            if not len(values):
+                raise InputError(f"{name}: no row of the training part has a number in this column; fill some in")
+        mean = torch.stack([values.mean() for values in known])
+        deviation = torch.stack([values.std(unbiased=False) for values in known])
         for name, value, spread in zip(names, mean.tolist(), deviation.tolist(), strict=True):
             if spread < 1e-6 * max(1.0, abs(value)):
                 raise InputError(
@@ -108,19 +114,22 @@ class TargetScale:
         return cls(mean, deviation)
 
     def standardized(self, targets: Tensor) -> Tensor:
-        """Returns targets ``(utterances, dimensions)`` in standard deviations from the mean."""
-        return (targets - self.mean) / self.deviation
+        """Returns targets ``(utterances, …)`` with the dimensions in standard deviations from the mean."""
+        before, dimensions = targets.tensor_split([-len(self.mean)], dim=1)
+        return torch.cat([before, (dimensions - self.mean) / self.deviation], dim=1)
 
     @torch.no_grad()
     def put_into(self, classifier: nn.Linear) -> None:
         """Makes a layer that answers in standard deviations answer in the corpus' units."""
-        classifier.weight.mul_(self.deviation[:, None])
-        classifier.bias.mul_(self.deviation).add_(self.mean)
+        first = -len(self.mean)
+        classifier.weight[first:].mul_(self.deviation[:, None])
+        classifier.bias[first:].mul_(self.deviation).add_(self.mean)
 
     @torch.no_grad()
     def take_out_of(self, classifier: nn.Linear, rows: Tensor) -> None:
         """Undoes ``put_into`` in some rows, ``(dimensions,)`` booleans; the others have no units yet."""
+        first = -len(self.mean)
         shift = torch.where(rows, self.mean, 0.0)
         scale = torch.where(rows, self.deviation, 1.0)
-        classifier.bias.sub_(shift).div_(scale)
-        classifier.weight.div_(scale[:, None])
+        classifier.bias[first:].sub_(shift).div_(scale)
+        classifier.weight[first:].div_(scale[:, None])

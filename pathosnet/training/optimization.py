@@ -150,12 +150,14 @@ def balanced_weights(targets: Tensor, num_classes: int) -> list[float]:
 
     Args:
         targets: label numbers, ``(utterances,)``, or shares of classes, ``(utterances, classes)``, whose sums are
-            then the frequencies.
+            then the frequencies; -1, or shares that are not numbers, where no class is known.
         num_classes: of the model.
     """
     if targets.is_floating_point():
+        targets = targets[targets.isfinite().all(dim=1)]
         counts = targets.double().sum(dim=0)
     else:
+        targets = targets[targets >= 0]
         counts = torch.bincount(targets, minlength=num_classes).double()
     present = counts > 0
     weights = torch.where(present, len(targets) / (present.sum() * torch.where(present, counts, 1.0)), 0.0)

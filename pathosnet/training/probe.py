@@ -44,12 +44,12 @@ def measure_probe(table: FeatureTable, parts: Parts, test: Sequence[int], *, pro
     """Fits a linear probe, and measures it on the test part.
 
     Args:
-        table: of classes, features of all utterances.
+        table: of classes, perhaps beside dimensions, features of all utterances.
         parts: which of them train, and which choose the regularization.
         test: positions of the test part, at least one.
         probabilities: what the network says of the test part, ``(test, classes)``.
     """
-    vectors, targets = pool(table), table.targets.numpy()
+    vectors, targets = pool(table), table.class_numbers.numpy()
     train, validation, test = list(parts.train), list(parts.validation), list(test)
     mean, deviation = vectors[train].mean(axis=0), vectors[train].std(axis=0)
     vectors = (vectors - mean) / np.where(deviation > 0, deviation, 1.0)

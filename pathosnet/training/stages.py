@@ -51,10 +51,12 @@ class StageSettings:
     refit: bool = False
     """Whether everything is trained once more, on the training and the validation part, for the epochs found."""
 
-    def optimization_for(self, targets: Tensor, num_classes: int) -> Optimization:
+    def optimization_for(self, train: FeatureTable, target: Target) -> Optimization:
         """Returns the optimization, with the class weights that what the training part learns asks for."""
-        weights = balanced_weights(targets, num_classes) if self.balanced_loss else None
-        return replace(self.optimization, class_weights=weights) if self.balanced_loss else self.optimization
+        if not self.balanced_loss:
+            return self.optimization
+        learned = train.class_numbers if train.shares is None else train.shares
+        return replace(self.optimization, class_weights=balanced_weights(learned, len(target.classes)))
 
 
 @dataclass
@@ -151,7 +153,7 @@ class _Stages:
 
     def run(self) -> TrainedNetwork:
         train = list(self.parts.train)
-        optimization = self.settings.optimization_for(self.table.learned[train], len(self.target))
+        optimization = self.settings.optimization_for(self.table.subset(train), self.target)
         begun = len(self.trainer.results)
         networks = {name: self._train_network(name, optimization) for name in list(self.extractors) or [TEXT]}
         model: Classified = next(iter(networks.values()))

@@ -44,7 +44,7 @@ class Fitting:
     patience: int = 20
     """Epochs without improvement after which a stage ends."""
     metric: str = "loss"
-    """Figure of the validation part that decides what is an improvement: ``loss``, ``accuracy``, ``uar`` or ``ccc``."""
+    """Figure of the validation part that decides what is an improvement: ``loss``, or one of the target's."""
     batch_size: int = 32
     balanced: bool = False
     """Draw every class equally often, instead of every utterance once."""
@@ -181,7 +181,7 @@ class StageTrainer:
         )
         for part in data.tables.values():
             if part is not None:
-                part.check()
+                part.check(module.target.may_lack)
         interruption = Interruption(name, best)
         with _quiet_lightning():
             trainer = self._make_trainer(
