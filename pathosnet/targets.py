@@ -340,7 +340,7 @@ class MultiTaskTarget(Target):
             logits = outputs[labeled, : len(classes)]
             losses.append(classes.loss(logits, known, class_weights=class_weights, label_smoothing=label_smoothing))
         if found := self._concordances(outputs, values):
-            losses.append(self.dimension_weight * (1.0 - sum(found) / len(found)))
+            losses.append(self.dimension_weight * (1.0 - sum(found[1:], found[0]) / len(found)))
         return sum(losses[1:], losses[0]) if losses else outputs.float().sum() * 0.0
 
     def measure(self, outputs: "Tensor", targets: "Tensor") -> dict[str, float]:
@@ -348,11 +348,11 @@ class MultiTaskTarget(Target):
 
         Of what nothing is known there is none, in the mean as well.
         """
-        classes, dimensions = self.parts
         if not outputs.isfinite().all():
             return dict.fromkeys(self.metrics, math.nan)
         labeled, found = targets[:, 0].isfinite(), self._concordances(outputs, targets[:, 1:])
-        figures = classes.measure(outputs[labeled, : len(classes)], targets[labeled, 0]) if labeled.any() else {}
+        logits = outputs[labeled, : self.num_classes]
+        figures = self.parts[0].measure(logits, targets[labeled, 0]) if labeled.any() else {}
         if found:
             figures["ccc"] = float(sum(found)) / len(found)
         of_both = [figures[name] for name in ("uar", "ccc") if name in figures]

@@ -35,7 +35,7 @@ class Answer:
 
     Args:
         summary: in Markdown.
-        values: label → probability or estimate.
+        values: emotion → probability.
         parts: rows of the table of segments, see ``parts_header``.
         picture: SVG, as HTML.
     """
@@ -64,11 +64,11 @@ def answer(model: PathosNet, path: str | Path | None, text: str = "", profile: P
     recording = None if path is None else read_recording(path)
     prediction = model.predict(recording, text.strip() or None, profile=profile)
     if recording is None or path is None:
-        return Answer(_summary(prediction, 0.0, []), prediction.values)
+        return Answer(_summary(prediction, 0.0, []), prediction.probabilities)
     segments = _segments(model, Path(path), profile)
     return Answer(
         _summary(prediction, len(recording) / SAMPLE_RATE, segments),
-        prediction.values,
+        prediction.probabilities,
         [_part(segment) for segment in segments],
         picture=draw(recording, segments),
     )

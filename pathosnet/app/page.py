@@ -49,7 +49,7 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
             found = answer(model, path, text or "", profile)
         except InputError as error:
             return [_as_message(error, path), None, [], ""]
-        values = found.values if bool(model.target.classes) else {}
+        values = found.values
         return [found.summary, values, found.parts, found.picture]
 
     def ask_again(path: str | None, text: str | None, profile: Profile | None) -> list[Any]:

@@ -80,8 +80,8 @@ def evaluate(
         grouped = {"groups": [asdict(group) for group in groups]} if by else {}
         print_json({"what": tested.what, **asdict(metrics), **grouped})
         return
-    tables = [part.measure().table().text() for _, part in tested.predictions.parts()]
-    say("\n\n".join([f"{tested.what}\n{metrics.summary()}", *tables]))
+    blocks = [part.measure().table().text() for _, part in tested.predictions.parts()]
+    say("\n\n".join([f"{tested.what}\n{metrics.summary()}", *blocks]))
     if by:
         say(f"\n{groups_table(groups).text()}\n\n{describe_differences(groups)}")
     say_written(plot)

@@ -92,8 +92,8 @@ def groups_table(groups: Sequence[GroupFigures]) -> Table:
         about = (one.column, one.group, str(one.utterances), str(one.speakers or UNDEFINED))
         value = f"{FIGURES[one.figure]} {shown(one.value)}" if len(names) > 1 else shown(one.value)
         rows.append((*about, value, f"{low} to {high}", change, f"{p} *" if one.differs else p))
-    about = ("by", "group", "utterances", "speakers", " or ".join(names))
-    header = (*about, "95 % interval", "against the others", "p, corrected")
+    first = ("by", "group", "utterances", "speakers", " or ".join(names))
+    header = (*first, "95 % interval", "against the others", "p, corrected")
     return Table(header, rows, left=(0, 1))
 
 

@@ -84,9 +84,9 @@ def plot_both(
     """Draws a confusion matrix, and beneath it estimates over the truth; see the functions that draw one of them."""
     (width, above), (wider, below) = _confusion_size(labels), _estimates_size(names)
     figure = new_figure(max(width, wider), above + below)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(above, below))
-    _draw_confusion_matrix(upper, confusion, labels)
-    _draw_estimates(lower, truth, estimates, names=names)
+    halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(above, below))[:, 0]
+    _draw_confusion_matrix(halves[0], confusion, labels)
+    _draw_estimates(halves[1], truth, estimates, names=names)
     figure.savefig(path, dpi=DPI)
 
 

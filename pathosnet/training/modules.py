@@ -38,8 +38,9 @@ class EmotionModule(pl.LightningModule):
     """Trains a network; the base of the modules below.
 
     It logs ``train_loss``, ``val_loss`` and the target's figures: ``val_accuracy`` and ``val_uar`` of classes,
-    ``val_ccc`` of dimensions, of both also the mean ``val_uar_ccc``; in testing the same with ``test_``. ``load_from_checkpoint`` makes the module again from
-    a checkpoint alone, which holds nothing but tensors and plain values.
+    ``val_ccc`` of dimensions, of both also the mean ``val_uar_ccc``; in testing the same with ``test_``.
+    ``load_from_checkpoint`` makes the module again from a checkpoint alone, which holds nothing but tensors and plain
+    values.
 
     Args:
         model: branches under a classifier.
