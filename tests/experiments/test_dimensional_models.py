@@ -210,7 +210,7 @@ def emotions(corpus, tmp_path_factory):
 @pytest.mark.parametrize("part", ["classifier", "branches"])
 def test_model_of_emotions_becomes_one_of_numbers_and_back(emotions, corpus, tmp_path, part):
     options = {**FINETUNE_DEFAULTS, "epochs": 1}
-    numbers = finetune(emotions, corpus, tmp_path / "numbers", config=config(**options), train=part)
+    numbers = finetune(emotions, corpus, tmp_path / "numbers", config=config(**options | {"labels": ""}), train=part)
     assert isinstance(numbers.model.target, DimensionTarget)
     assert numbers.model.labels == TARGETS
     again, _ = evaluate(numbers.folder, corpus, progress=False)
@@ -224,7 +224,11 @@ def test_dimension_that_stays_keeps_its_weights(run, corpus, tmp_path):
     """With a rate that changes nothing, the model still estimates what it estimated."""
     still = {**FINETUNE_DEFAULTS, "epochs": 1, "learning_rate": 1e-12, "min_learning_rate": 1e-12}
     tuned = finetune(
-        run.folder, corpus, tmp_path / "tuned", config=config(**still, targets="activation"), train="classifier"
+        run.folder,
+        corpus,
+        tmp_path / "tuned",
+        config=config(**still | {"labels": ""}, targets="activation"),
+        train="classifier",
     )
     clip = corpus.parent / "anger_0.wav"
     before = run.model.predict(clip, "go away now").dimensions

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, log_loss
 from torchmetrics.functional import concordance_corrcoef
 
+from pathosnet.errors import InputError
 from pathosnet.evaluation import measure, measure_dimensions
-from pathosnet.targets import ClassTarget, DimensionTarget, concordance
+from pathosnet.features.table import join_shares
+from pathosnet.targets import ClassTarget, DimensionTarget, MultiTaskTarget, concordance
 from pathosnet.training.objectives import Objective, TargetScale
 
 DIMENSIONS = DimensionTarget(("a", "b", "c"))
@@ -135,3 +138,89 @@ def test_rows_without_units_stay_when_the_scale_is_taken_out():
     assert torch.equal(layer.weight[1], before[0][1])
     assert layer.bias[1] == before[1][1]
     assert not torch.equal(layer.weight[0], before[0][0])
+
+
+BOTH = MultiTaskTarget.of(("x", "y", "z"), ("a", "b"), dimension_weight=0.5)
+
+
+def both(utterances: int = 30) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs and truth of which every fifth label, and every seventh value of each dimension, is not known."""
+    generator = torch.Generator().manual_seed(3)
+    outputs = torch.randn(utterances, 5, generator=generator)
+    truth = torch.cat([torch.arange(utterances)[:, None] % 3.0, torch.randn(utterances, 2, generator=generator)], dim=1)
+    truth[::5, 0], truth[::7, 1], truth[3::7, 2] = torch.nan, torch.nan, torch.nan
+    return outputs, truth
+
+
+def expected_loss(outputs: torch.Tensor, truth: torch.Tensor, weights: list[float] | None = None) -> float:
+    labeled = truth[:, 0].isfinite().numpy()
+    numbers = truth[:, 0].numpy()[labeled].astype(int)
+    probabilities = outputs[:, :3].softmax(dim=1).numpy()[labeled]
+    entropy = log_loss(numbers, probabilities, labels=[0, 1, 2], sample_weight=weights and np.take(weights, numbers))
+    known = truth[:, 1:].isfinite().numpy()
+    cccs = [
+        measure_dimensions(truth[known[:, i], 1 + i : 2 + i].numpy(), outputs[known[:, i], 3 + i : 4 + i].numpy(), "v")
+        for i in range(2)
+    ]
+    return entropy + 0.5 * (1 - np.mean([one.mean_ccc for one in cccs]))
+
+
+@pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0]])
+def test_loss_of_both_is_the_sum_over_what_is_known(weights):
+    outputs, truth = both()
+    found = Objective(BOTH, weights)(outputs, truth).item()
+    assert found == pytest.approx(expected_loss(outputs, truth, weights), abs=1e-5)
+
+
+def test_shares_take_the_place_of_the_label_in_the_loss_of_both():
+    outputs, truth = both()
+    shares = torch.eye(3)[truth[:, 0].nan_to_num().long()]
+    shares[truth[:, 0].isnan()] = torch.nan
+    found = BOTH.loss(outputs, join_shares(truth, shares))
+    assert found.item() == pytest.approx(BOTH.loss(outputs, truth).item(), abs=1e-6)
+
+
+def test_what_is_not_known_has_no_gradient():
+    outputs, truth = both()
+    outputs.requires_grad_(True)
+    BOTH.loss(outputs, truth).backward()
+    assert outputs.grad.isfinite().all()
+    assert (outputs.grad[::5, :3] == 0).all()
+    assert (outputs.grad[::7, 3] == 0).all()
+    outputs.grad = None
+    BOTH.loss(outputs, torch.full_like(truth, torch.nan)).backward()
+    assert (outputs.grad == 0).all()
+
+
+def test_both_are_validated_as_they_are_measured():
+    outputs, truth = both()
+    objective = Objective(BOTH)
+    for some_outputs, some_truth in zip(outputs.split(8), truth.split(8), strict=True):
+        objective.update(some_outputs, some_truth)
+    found, labeled = objective.compute(), truth[:, 0].isfinite()
+    recall = balanced_accuracy_score(truth[labeled, 0].numpy(), outputs[labeled, :3].argmax(dim=1).numpy())
+    assert found["val_uar"] == pytest.approx(recall)
+    assert found["val_loss"] == pytest.approx(expected_loss(outputs, truth), abs=1e-5)
+    assert found["val_uar_ccc"] == pytest.approx((found["val_uar"] + found["val_ccc"]) / 2)
+
+
+def test_probabilities_and_estimates_are_decoded_side_by_side():
+    outputs, _ = both()
+    found = BOTH.decode(outputs, temperature=2.0)
+    assert torch.equal(found[:, 3:], outputs[:, 3:])
+    assert torch.equal(found[:, :3], (outputs[:, :3] / 2).softmax(dim=1))
+
+
+def test_scale_is_of_the_known_values_and_leaves_classes_alone():
+    _, truth = both()
+    scale, layer = TargetScale.of(truth, "ab"), torch.nn.Linear(4, 5)
+    assert scale.mean.tolist() == pytest.approx(truth[:, 1:].nanmean(dim=0).tolist(), abs=1e-6)
+    standardized = scale.standardized(truth)
+    assert torch.equal(standardized[:, 0].nan_to_num(-1), truth[:, 0].nan_to_num(-1))
+    assert standardized[:, 1:].nanmean(dim=0).tolist() == pytest.approx([0, 0], abs=1e-6)
+    before = layer.weight.clone()
+    scale.put_into(layer)
+    assert torch.equal(layer.weight[:3], before[:3])
+    assert not torch.equal(layer.weight[3:], before[3:])
+    with pytest.raises(InputError, match="b: no row of the training part has a number in this column"):
+        TargetScale.of(truth.index_fill(1, torch.tensor([2]), torch.nan), "ab")
