@@ -205,7 +205,7 @@ def value_of(prediction: Prediction, label: str) -> float:
 def _score(prediction: Prediction, label: str) -> float:
     """Returns the log-odds of an emotion, or a dimension's estimate."""
     value = value_of(prediction, label)
-    if prediction.dimensions:
+    if label in prediction.dimensions:
         return value
     # The others' sum, not 1 - p: of an answer that is nearly sure, that would be rounded to nothing.
     others = sum(one for name, one in prediction.probabilities.items() if name != label)

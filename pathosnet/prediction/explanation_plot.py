@@ -87,10 +87,10 @@ def _draw_alone(axes: "Axes", explanation: Explanation, _: Tensor | None) -> Non
     axes.barh(range(len(values)), values, color="tab:gray")
     axes.set_yticks(range(len(values)), [name for name, one in both.items() if one is not None])
     axes.invert_yaxis()
-    if not explanation.prediction.dimensions:
+    if explanation.label in explanation.prediction.probabilities:
         axes.set_xlim(0.0, 1.0)
         axes.axvline(
-            1 / len(explanation.prediction.values), color="black", linestyle=":", linewidth=1.0, label="chance"
+            1 / len(explanation.prediction.probabilities), color="black", linestyle=":", linewidth=1.0, label="chance"
         )
         axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel(
@@ -99,4 +99,4 @@ def _draw_alone(axes: "Axes", explanation: Explanation, _: Tensor | None) -> Non
 
 
 def _unit(explanation: Explanation) -> str:
-    return "effect" if explanation.prediction.dimensions else "effect\n(log-odds)"
+    return "effect" if explanation.label in explanation.prediction.dimensions else "effect\n(log-odds)"

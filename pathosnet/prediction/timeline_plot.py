@@ -6,7 +6,7 @@ Where speakers are known, each has a lane in every row, and a bar that sums up. 
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from pathosnet.prediction.timeline import Segment, overview
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 ROW_SECONDS = (120, 300, 600, 1200, 1800, 3600)
 MAX_ROWS = 6
@@ -32,6 +33,10 @@ Box = list[tuple[float, float]]
 """Its corners."""
 
 
+_Drawing = tuple[float, Callable[["FigureBase"], None]]
+"""How high a picture is, in inches, and what draws it."""
+
+
 class Column(NamedTuple):
     """A stretch of the picture with its probabilities."""
 
@@ -41,7 +46,7 @@ class Column(NamedTuple):
 
 
 def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
-    """Draws the probabilities, or the estimates, of segments over time.
+    """Draws the probabilities of segments over time, and beneath them the estimates, as far as there are any.
 
     A strip above each row shows the most probable label. Of segments that overlap, each is drawn up to the middle of
     the overlap. Of more segments than can be told apart, averages over equal times are drawn, as the axis says.
@@ -50,9 +55,20 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         segments: at least one, by their start.
         path: ``.png``, ``.svg`` or ``.pdf``.
     """
+    drawn: list[_Drawing] = []
+    if segments[0].prediction.probabilities:
+        drawn.append(_draw_probabilities(segments))
     if segments[0].prediction.dimensions:
-        _plot_dimensions(segments, path)
-        return
+        drawn.append(_draw_dimensions(segments))
+    heights = [height for height, _ in drawn]
+    figure = new_figure(11.0, sum(heights))
+    halves = figure.subfigures(len(drawn), 1, squeeze=False, height_ratios=heights)[:, 0] if drawn[1:] else [figure]
+    for half, (_, draw) in zip(halves, drawn, strict=True):
+        draw(half)
+    figure.savefig(path, dpi=DPI)
+
+
+def _draw_probabilities(segments: Sequence[Segment]) -> _Drawing:
     from matplotlib.patches import Patch
     from matplotlib.ticker import PercentFormatter
 
@@ -69,28 +85,31 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
         time += f", averages over {step} s"
     heights = [LANE_INCHES if several else ROW_INCHES] * (num_rows * len(lanes))
     heights += [0.3 + BAR_INCHES * len(lanes)] if several else []
-    figure = new_figure(11.0, 1.25 + sum(heights) + (num_rows == 1 and not several) + 0.45 * several * (num_rows + 1))
-    panels = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-    for i, (row, (name, columns)) in enumerate(itertools.product(range(num_rows), lanes.items())):
-        axes, first, last = panels[i], row * width, (row + 1) * width
-        within = [column for column in columns if column.end > first and column.start < last]
-        _draw_columns(axes, within, colors, border=not averaged)
-        axes.set_yticks([] if several else [0.0, 0.5, 1.0])
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        show_time(axes, first, last, longest=end)
+
+    def draw(figure: "FigureBase") -> None:
+        panels = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for i, (row, (name, columns)) in enumerate(itertools.product(range(num_rows), lanes.items())):
+            axes, first, last = panels[i], row * width, (row + 1) * width
+            within = [column for column in columns if column.end > first and column.start < last]
+            _draw_columns(axes, within, colors, border=not averaged)
+            axes.set_yticks([] if several else [0.0, 0.5, 1.0])
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            show_time(axes, first, last, longest=end)
+            if several:
+                axes.set_ylabel(_shortened(name), rotation=0, ha="right", va="center", parse_math=False)
+                axes.tick_params(labelbottom=(i + 1) % len(lanes) == 0)
+        panels[num_rows * len(lanes) - 1].set_xlabel(time)
         if several:
-            axes.set_ylabel(_shortened(name), rotation=0, ha="right", va="center", parse_math=False)
-            axes.tick_params(labelbottom=(i + 1) % len(lanes) == 0)
-    panels[num_rows * len(lanes) - 1].set_xlabel(time)
-    if several:
-        _plot_shares(panels[-1], _by_speaker(segments), colors)
-    else:
-        figure.supylabel("probability", fontsize="medium")
-    handles = [Patch(color=color, label=label) for label, color in colors.items()]
-    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(colors), 6), frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a label may hold dollar signs
-    figure.savefig(path, dpi=DPI)
+            _plot_shares(panels[-1], _by_speaker(segments), colors)
+        else:
+            figure.supylabel("probability", fontsize="medium")
+        handles = [Patch(color=color, label=label) for label, color in colors.items()]
+        legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(colors), 6), frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a label may hold dollar signs
+
+    height = 1.25 + sum(heights) + (num_rows == 1 and not several) + 0.45 * several * (num_rows + 1)
+    return height, draw
 
 
 def colors_of(segments: Sequence[Segment]) -> dict[str, str]:
@@ -144,30 +163,34 @@ def _shortened(name: str) -> str:
     return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
 
 
-def _plot_dimensions(segments: Sequence[Segment], path: str | Path) -> None:
+def _draw_dimensions(segments: Sequence[Segment]) -> _Drawing:
     from matplotlib.lines import Line2D
 
     names, speakers = list(segments[0].prediction.dimensions), list(_by_speaker(segments))
     starts, ends = zip(*((segment.start, segment.end) for segment in segments), strict=True)
     longest, means = max(ends), overview(segments)["means"]
-    figure = new_figure(11.0, 0.7 + 1.5 * len(names))
-    panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
-    for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
-        values = [segment.prediction.dimensions[name] for segment in segments]
-        axes.axhline(means[name], color="tab:gray", linewidth=0.8, linestyle="--")
-        own = [f"C{speakers.index(segment.speaker)}" for segment in segments] if len(speakers) > 1 else f"C{i}"
-        axes.hlines(values, starts, ends, color=own, linewidth=2.0)
-        axes.set_ylabel(name, parse_math=False)
-        axes.margins(y=0.15)
-        show_time(axes, 0.0, longest, longest=longest)
-    if len(speakers) > 1:
-        handles = [Line2D([], [], color=f"C{i}", label=_shortened(name)) for i, name in enumerate(speakers)]
-        legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(speakers), 6), frameon=False)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-    figure.align_ylabels(panels)
-    panels[-1].set_xlabel(f"{_time_label(longest)}; dashed: mean over the time")
-    figure.savefig(path, dpi=DPI)
+
+    def draw(figure: "FigureBase") -> None:
+        panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
+        for i, (axes, name) in enumerate(zip(panels, names, strict=True)):
+            values = [segment.prediction.dimensions[name] for segment in segments]
+            axes.axhline(means[name], color="tab:gray", linewidth=0.8, linestyle="--")
+            own = [f"C{speakers.index(segment.speaker)}" for segment in segments] if len(speakers) > 1 else f"C{i}"
+            axes.hlines(values, starts, ends, color=own, linewidth=2.0)
+            axes.set_ylabel(name, parse_math=False)
+            axes.margins(y=0.15)
+            show_time(axes, 0.0, longest, longest=longest)
+        if len(speakers) > 1:
+            handles = [Line2D([], [], color=f"C{i}", label=_shortened(name)) for i, name in enumerate(speakers)]
+            legend = figure.legend(
+                handles=handles, loc="outside upper center", ncols=min(len(speakers), 6), frameon=False
+            )
+            for text in legend.get_texts():
+                text.set_parse_math(False)
+        figure.align_ylabels(list(panels))
+        panels[-1].set_xlabel(f"{_time_label(longest)}; dashed: mean over the time")
+
+    return 0.7 + 1.5 * len(names), draw
 
 
 def show_time(axes: "Axes", first: float, last: float, *, longest: float) -> None:

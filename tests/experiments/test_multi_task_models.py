@@ -75,7 +75,8 @@ def test_both_kinds_are_learned_and_measured_where_they_are_known(run):
     assert run.metrics.rmse["valence"] < 20  # in the units of the corpus
     assert run.calibration is not None
     assert run.probe is not None
-    assert "UAR" in run.metrics.summary() and "mean CCC" in run.metrics.summary()
+    assert "UAR" in run.metrics.summary()
+    assert "mean CCC" in run.metrics.summary()
     told = MultiTaskPredictions.read(run.folder / "predictions.csv")
     assert run.metrics.utterances == np.isfinite(told.truth[:, 0]).sum()
     assert run.metrics.rated == np.isfinite(told.truth[:, 1:]).all(axis=1).sum()
@@ -207,7 +208,8 @@ def test_model_of_one_kind_becomes_one_of_both(alone, corpus, tmp_path, kind):
 def test_cross_validation_reports_both(corpus, tmp_path):
     out = tmp_path / "cv"
     result = cross_validate([corpus], out, config(num_folds=2, split="speaker", epochs=1))
-    assert "UAR" in result.table and "CCC valence" in result.table
+    assert "UAR" in result.table
+    assert "CCC valence" in result.table
     written = json.loads((out / "metrics.json").read_text())
     assert set(written) == {"emotions", "dimensions"}
     assert written["emotions"]["rows"][0]["utterances"] == 28
