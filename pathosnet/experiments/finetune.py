@@ -79,8 +79,10 @@ def finetune(
     corpus = read_labelled(corpus_path, config, needs_audio=bool(len(model.acoustic)))
     if not len(model.acoustic) and not any(utterance.text for utterance in corpus.utterances):
         raise InputError(f"{corpus.title}: has no texts, and the model reads nothing else; fill in the column 'text'")
-    if set(corpus.labels) == set(model.labels) and corpus.target.kind == model.target.kind:
-        corpus = with_labels(corpus, model.labels)  # the outputs keep their order
+    ours, theirs = corpus.target, model.target
+    corpus = with_labels(
+        corpus, [*_in_order(ours.classes, theirs.classes), *_in_order(ours.dimensions, theirs.dimensions)]
+    )
     split = split_corpus(
         corpus,
         config.split,
@@ -156,6 +158,11 @@ def finetune_fold(
         scale.put_into(network.classifier)
     tuned = PathosNet(network.eval(), extractors, model.text, labels=target, facts=model.facts)
     return predict_test_part(tuned, table, split, config=config, stages=trainer.results)
+
+
+def _in_order(labels: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """Returns labels in the order that a model has them, if they are the same: its outputs keep their order."""
+    return known if set(labels) == set(known) else labels
 
 
 def _unlock(extractors: Mapping[str, AcousticExtractor], count: int) -> None:
