@@ -1,7 +1,7 @@
 """Meaning of a model's outputs: classes to tell apart, dimensions to estimate, or both together.
 
 A target knows how its outputs are trained, read, measured during training and named in files. Everything else asks it.
-This module imports PyTorch and NumPy only where it computes with them.
+This module imports PyTorch only where it computes with it.
 """
 
 import math
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from pathosnet.emotions import check_labels
 from pathosnet.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 PREDICTED = "predicted"
@@ -73,7 +74,7 @@ class Target(ABC):
         )
 
     @abstractmethod
-    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> np.ndarray:
         """Returns the truth of utterances as FeatureTable has it.
 
         Args:
@@ -158,10 +159,8 @@ class ClassTarget(Target):
         """All labels."""
         return self.labels
 
-    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> np.ndarray:
         """Returns label numbers, ``(utterances,)``."""
-        import numpy as np
-
         return np.array([self.labels.index(emotion) for emotion in emotions], dtype=np.int64)
 
     def loss(
@@ -218,10 +217,8 @@ class DimensionTarget(Target):
         """All labels."""
         return self.labels
 
-    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> np.ndarray:
         """Returns the values, ``(utterances, dimensions)``."""
-        import numpy as np
-
         return np.array(values, dtype=float).reshape(-1, len(self.labels))
 
     def loss(
@@ -304,10 +301,8 @@ class MultiTaskTarget(Target):
         """The targets that it consists of."""
         return ClassTarget(self.classes), DimensionTarget(self.dimensions)
 
-    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> "np.ndarray":
+    def encode(self, emotions: Sequence[str], values: Sequence[Sequence[float]]) -> np.ndarray:
         """Returns label numbers and values, ``(utterances, 1 + dimensions)``."""
-        import numpy as np
-
         numbers = [self.classes.index(emotion) if emotion else math.nan for emotion in emotions]
         rows = [(number, *own) for number, own in zip(numbers, values, strict=True)]
         return np.array(rows, dtype=float).reshape(-1, 1 + len(self.dimensions))
@@ -324,12 +319,6 @@ class MultiTaskTarget(Target):
 
         The dimensions' is 1 − the mean of their concordances, each over the utterances whose value is known. Where
         nothing is known of any utterance, a part adds nothing.
-
-        Args:
-            outputs: ``(utterances, labels)``.
-            targets: ``(utterances, 1 + dimensions)``, or with shares ``(utterances, classes + dimensions)``.
-            class_weights: ``(classes,)``.
-            label_smoothing: of the classes.
         """
         classes, dimensions = self.parts
         truth, values = targets[:, : -len(dimensions)], targets[:, -len(dimensions) :]
