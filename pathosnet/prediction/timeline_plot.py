@@ -65,6 +65,13 @@ def plot_timeline(segments: Sequence[Segment], path: str | Path) -> None:
     halves = figure.subfigures(len(drawn), 1, squeeze=False, height_ratios=heights)[:, 0] if drawn[1:] else [figure]
     for half, (_, draw) in zip(halves, drawn, strict=True):
         draw(half)
+    if len(drawn) > 1:  # one beneath the other, at the same times: as far from the left as the widest labels ask for
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        boxes = [axes.get_position() for axes in figure.axes]
+        left, right = max(box.x0 for box in boxes), min(box.x1 for box in boxes)
+        for axes, box in zip(figure.axes, boxes, strict=True):
+            axes.set_position((left, box.y0, right - left, box.height))
     figure.savefig(path, dpi=DPI)
 
 
