@@ -229,6 +229,8 @@ class Predictions(PredictionTable):
         if columns[:2] != ("emotion", PREDICTED) or len(columns) < 4:
             hint = "; it holds estimates, not classes" if dimensions_in(columns) else ""
             raise InputError(f"{path}: expected the columns {cls._expected}, got {columns}{hint}")
+        if dimensions := [name for name in columns if f"{PREDICTED} {name}" in columns]:
+            raise InputError(f"{path}: holds estimates of {', '.join(dimensions)} as well; expected classes alone")
         return ClassTarget(columns[2:])
 
     @classmethod

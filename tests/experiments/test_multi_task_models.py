@@ -11,7 +11,7 @@ from making import PITCH, make_corpus, read_rows, tiny_config, write_manifest
 from pathosnet import PathosNet
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
-from pathosnet.evaluation import MultiTaskPredictions, measure, measure_dimensions
+from pathosnet.evaluation import MultiTaskPredictions, Predictions, measure, measure_dimensions
 from pathosnet.experiments.config import FINETUNE_DEFAULTS
 from pathosnet.experiments.cross_validate import cross_validate
 from pathosnet.experiments.evaluate import evaluate
@@ -114,6 +114,11 @@ def test_tables_are_read_as_they_were_written(run, tmp_path):
     assert run.metrics.log_loss == pytest.approx(expected.log_loss, abs=1e-6)
     ccc = measure_dimensions(estimates.truth, estimates.outputs, DIMENSIONS).ccc
     assert run.metrics.ccc == pytest.approx(ccc, abs=1e-6)
+
+
+def test_table_of_both_is_none_of_emotions_alone(run):
+    with pytest.raises(InputError, match="holds estimates of valence, activation as well; expected classes alone"):
+        Predictions.read(run.folder / "predictions.csv")
 
 
 def test_saved_model_answers_the_same(run, corpus):
