@@ -171,7 +171,8 @@ def read_manifest(
             raise InputError(f"{path}: expected each corpus once, got this one several times")
     dropped = {spelling_key(label) for label in drop_labels}
     dimensions = labels.dimensions if isinstance(labels, Target) else tuple(dimensions)
-    alone, may_lack = isinstance(labels, DimensionTarget), bool(dimensions) and not isinstance(labels, DimensionTarget)
+    alone = isinstance(labels, DimensionTarget)
+    may_lack = bool(dimensions) and not alone  # a row may have an emotion alone, or numbers alone
     needed = dimensions if alone else () if may_lack else ("emotion",)
     tables = {}
     for path in paths:
@@ -186,7 +187,7 @@ def read_manifest(
         labels = _labels_of([row for table in tables.values() for _, row in table], label_map or {})
         with _blaming(paths):
             check_labels(labels)
-    target = labels if isinstance(labels, Target) else to_target(labels)
+    target = to_target(labels)
     if dimensions and not isinstance(labels, Target):
         target = MultiTaskTarget.of(target.labels, dimensions)
     for name in dimensions:
