@@ -1,5 +1,7 @@
 """Errors in the user's input, as opposed to bugs of the library."""
 
+import errno
+import os
 import reprlib
 import unicodedata
 
@@ -9,6 +11,9 @@ CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that steer a terminal, or turn the direction of its text."""
 JOINERS = "\u200c\u200d"
 """Characters of the same categories that Persian, Indic scripts and emoji are written with."""
+
+_FULL = (*(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), "database or disk is full")
+_NO_MEMORY = ("can't allocate memory", "can't start new thread", "out of memory", os.strerror(errno.ENOMEM))
 
 
 class InputError(ValueError):
@@ -42,3 +47,19 @@ def printable(text: str) -> str:
     return "".join(
         c if c in "\t\n" + JOINERS or unicodedata.category(c) not in CONTROLS else ascii(c)[1:-1] for c in text
     )
+
+
+def find_full_disk(error: Exception) -> str:
+    """Returns what the system says where an error means that a disk is full; empty if it does not.
+
+    PyTorch, safetensors and SQLite raise errors of their own kinds for that, but all say what the system said; what
+    wraps theirs may not.
+    """
+    cause = error.__cause__
+    found = next((reason for reason in _FULL if reason in str(error)), "")
+    return found or (find_full_disk(cause) if isinstance(cause, Exception) else "")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error means that there is not enough memory, for which PyTorch has several kinds."""
+    return isinstance(error, MemoryError) or any(reason in str(error) for reason in _NO_MEMORY)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pathosnet.errors import InputError, printable, shown
+from pathosnet.errors import InputError, find_full_disk, printable, shown
 from pathosnet.plain_yaml import parse_yaml
 
 FINGERPRINT_BYTES = 1 << 20
@@ -62,6 +62,26 @@ def importing_from_here() -> Iterator[None]:
 
 
 @contextmanager
+def naming_full_disk(place: str | Path) -> Iterator[None]:
+    """Says in one line that a disk is full, whichever library found it out.
+
+    Args:
+        place: what the block writes.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if reason := find_full_disk(error):
+            raise InputError(f"{place}: cannot be written ({reason}); make room, or choose another place") from error
+        raise
+
+
+@contextmanager
 def written_aside(target: str | Path, overwrite: bool = False, marker: str | None = None) -> Iterator[Path]:
     """Gives a new folder beside ``target`` that takes its name once the block has ended without an error.
 
@@ -83,7 +103,8 @@ def written_aside(target: str | Path, overwrite: bool = False, marker: str | Non
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error}); choose another folder") from error
     try:
-        yield aside
+        with naming_full_disk(target):
+            yield aside
         _check_replaceable(target, overwrite, marker)  # it may have appeared in the meantime
         if target.exists():
             _exchange(aside, target)
@@ -114,7 +135,8 @@ def file_written_aside(target: str | Path, overwrite: bool = False) -> Iterator[
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error}); choose another place") from error
     try:
-        yield aside
+        with naming_full_disk(target):
+            yield aside
         _check_file_replaceable(target, overwrite)  # it may have appeared in the meantime
         os.replace(aside, target)
     except BaseException:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from pathosnet import __version__
-from pathosnet.errors import InputError, printable
+from pathosnet.errors import InputError, find_full_disk, lacks_memory, printable
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
@@ -69,18 +69,17 @@ def main(arguments: list[str] | None = None) -> None:
         _run(sys.argv[1:] if arguments is None else arguments, state)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: `pathosnet predict … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
-    except (InputError, OSError) as error:
-        named = isinstance(error, InputError) or error.filename is not None
-        if state["debug"] or not named:
-            raise
-        _fail(str(error) if isinstance(error, InputError) else f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt as error:
         if state["debug"]:
             raise
         print(f"interrupted; {error or 'nothing was written'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if state["debug"] or not (message := _explain(error)):
+            raise
+        _fail(message)
 
 
 def _run(arguments: list[str], state: dict[str, bool]) -> None:
@@ -96,6 +95,25 @@ def _run(arguments: list[str], state: dict[str, bool]) -> None:
         _fail(f"{name}: there is no such option{meant}{_see_help(error)}")
     except click.UsageError as error:
         _fail(f"{error.format_message().rstrip('.')}{_see_help(error)}")
+
+
+def _explain(error: Exception) -> str:
+    """Says what a person can do about an error; empty if it is a bug of this library."""
+    if isinstance(error, InputError):
+        return str(error)
+    if lacks_memory(error):
+        return "there is not enough memory; close other programs, or give less at once, such as --batch-size 8"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if reason := find_full_disk(error):
+        _drop_output()  # perhaps it is what stdout is written to
+        return f"the output cannot be written ({reason}); make room"
+    return ""
+
+
+def _drop_output() -> None:
+    """Lets what stdout has not taken yet go nowhere, so that the program's end does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _see_help(error: click.UsageError) -> str:

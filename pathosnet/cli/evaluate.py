@@ -44,7 +44,7 @@ def evaluate(
         normalize: Adapt the features to the unlabeled recordings of each speaker or corpus that are measured, or do not
             (none); as the run was trained if not given.
         workers: Processes that read recordings; as many as suit if not given.
-        feature_store: Folder that keeps what pre-trained networks make of recordings; auto, or none.
+        feature_store: Folder that keeps the features of recordings; auto, or none.
         accelerator: Where to compute: auto, cpu, gpu, …
         json: Print JSON.
     """

@@ -35,7 +35,7 @@ def stats(*, feature_store: Path | None = None, json: bool = False) -> None:
         return
     say(f"{store.folder}: {sum(one.bytes for one in shelves) / GIGABYTE:.2f} GB")
     for one in sorted(shelves, key=lambda one: -one.last_used):
-        days = (time.time() - one.last_used) / DAY_SECONDS
+        days = max(0.0, time.time() - one.last_used) / DAY_SECONDS  # a clock may go back
         settings = ", ".join(f"{name} {value}" for name, value in one.recipe["config"].items())
         say(
             f"  {one.recipe['name']}, {one.recipe['part']}: {one.sequences} sequences, {one.bytes / GIGABYTE:.2f} GB, "
@@ -72,7 +72,7 @@ def prune(*, feature_store: Path | None = None, unused_days: float | None = None
 COMMAND = Group(
     "features",
     "Show and prune the features that are kept from run to run.\n\n"
-    "The store is where training keeps what pre-trained networks make of recordings.",
+    "The store is where training keeps the features of recordings.",
     Command(stats),
     Command(prune),
 )

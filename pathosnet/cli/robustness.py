@@ -54,7 +54,7 @@ def robustness(
         overwrite: Replace the folder if it exists.
         plot: Draw the picture into this .png or .svg file.
         workers: Processes that read recordings; as many as suit if not given.
-        feature_store: Folder that keeps what pre-trained networks make of clean recordings; auto, or none.
+        feature_store: Folder that keeps the features of clean recordings; auto, or none.
         accelerator: Where to compute: auto, cpu, gpu, …
         json: Print JSON.
     """

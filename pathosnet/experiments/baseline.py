@@ -146,13 +146,15 @@ def _run_fold(
 ) -> None:
     aside = folder.with_name(f"{folder.name}.partial")
     aside.mkdir(parents=True, exist_ok=True)
-    started = time.time()
+    started = time.monotonic()
     seen, tested = list(split.train + split.validation), list(split.test)
     truth = prepared.table.targets.numpy()
     model = make_pipeline(StandardScaler(), classifier).fit(pooled[seen], truth[seen])
     outputs = _probabilities(model, pooled[tested], len(prepared.corpus.labels))
     write_results(aside, to_table(prepared.corpus, split.test, outputs, config=config))
-    write_json(aside / RUN_FILE, describe_run(prepared.corpus, split, config, stages=[], seconds=time.time() - started))
+    write_json(
+        aside / RUN_FILE, describe_run(prepared.corpus, split, config, stages=[], seconds=time.monotonic() - started)
+    )
     os.rename(aside, folder)
 
 

@@ -237,7 +237,7 @@ class HardwareOptions(Options):
     """Processes that read recordings while features are extracted; 0 for none beside the main one, null for as many
     as suit the corpus and the machine."""
     feature_store: str = option(AUTO, CONTINUABLE)
-    """Folder that keeps what pre-trained networks make of recordings, for the next fold, run or process; auto: in the
+    """Folder that keeps the features of recordings, for the next fold, run or process; auto: in the
     user's cache ($PATHOSNET_CACHE); none."""
     feature_store_precision: Literal["32", "16"] = "32"
     """In which it keeps them: float32, or float16, half the size, which changes features of speech encoders by 0.03

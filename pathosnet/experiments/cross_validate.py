@@ -40,7 +40,7 @@ from pathosnet.experiments.run_folder import (
 from pathosnet.experiments.train import train_fold
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.registry import load_plugins, loaded_plugins
-from pathosnet.files import is_main_process, make_folder, read_json, to_path, write_json
+from pathosnet.files import is_main_process, make_folder, naming_full_disk, read_json, to_path, write_json
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
@@ -112,11 +112,12 @@ def cross_validate(
     )
     if not all(split.test for split in splits):
         raise InputError(f"{corpus.title}: a fold has no test part; expected one to evaluate")
-    open_run(out, corpus, splits, config=config, seeds=seeds, overwrite=overwrite)
-    if fold_workers > 1 and _missing(out, splits, seeds):
-        _train_side_by_side(fold_workers, out, corpus, splits=splits, config=config, seeds=seeds, keep=keep_models)
-    _train_folds(out, corpus, splits, config=config, seeds=seeds, keep_models=keep_models)
-    return summarize(out, corpus, splits, config=config, seeds=seeds, command=command)
+    with naming_full_disk(out):
+        open_run(out, corpus, splits, config=config, seeds=seeds, overwrite=overwrite)
+        if fold_workers > 1 and _missing(out, splits, seeds):
+            _train_side_by_side(fold_workers, out, corpus, splits=splits, config=config, seeds=seeds, keep=keep_models)
+        _train_folds(out, corpus, splits, config=config, seeds=seeds, keep_models=keep_models)
+        return summarize(out, corpus, splits, config=config, seeds=seeds, command=command)
 
 
 def _train_folds(
@@ -222,9 +223,9 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     aside = folder.with_name(f"{folder.name}.partial")
     if is_main_process():
         (aside / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    started = time.time()
+    started = time.monotonic()
     run = train_fold(prepared, split, config, logs=aside / "logs", checkpoints=aside / CHECKPOINTS)
-    seconds = time.time() - started
+    seconds = time.monotonic() - started
     assert run.outputs is not None
     predictions = to_table(prepared.corpus, split.test, run.outputs, config=config)
     if not is_main_process():

@@ -100,7 +100,7 @@ def predict_corpus(
         normalize: adapt the features to the unlabeled recordings of each speaker or corpus, among the rows that are
             measured; None for what the run was trained with, which is none of models without a ``run.json``.
         workers: processes that read recordings; see ``TrainConfig``, as for the following.
-        feature_store: folder that keeps what pre-trained networks make of recordings; auto, or none.
+        feature_store: folder that keeps the features of recordings; auto, or none.
         accelerator: where to compute: auto, cpu, gpu, …
 
     Raises:

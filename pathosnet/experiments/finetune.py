@@ -69,7 +69,7 @@ def finetune(
     if train not in get_args(TrainedPart):
         raise InputError(f"train: expected {', '.join(get_args(TrainedPart))}, got {train!r}")
     config = config or TrainConfig(**FINETUNE_DEFAULTS)
-    started = time.time()
+    started = time.monotonic()
     origin = "a model in memory" if isinstance(model, PathosNet) else _name_of(model)
     folder_of_origin = None if isinstance(model, PathosNet) else to_path(model)
     earlier = splits_of(folder_of_origin) if folder_of_origin else []
@@ -100,7 +100,14 @@ def finetune(
         run = finetune_fold(model, prepared, split, config=config, train=train, logs=folder / "logs", logger=logger)
         about = {"model": origin, "labels": list(model.labels), "train": train, "training_known": known}
         metrics = write_run(
-            folder, corpus, split, config=config, run=run, seconds=time.time() - started, origin=about, earlier=earlier
+            folder,
+            corpus,
+            split,
+            config=config,
+            run=run,
+            seconds=time.monotonic() - started,
+            origin=about,
+            earlier=earlier,
         )
     return run.finished(to_path(out), split, metrics, leak=find_leak(corpus, split))
 

@@ -23,7 +23,7 @@ from pathosnet.evaluation.calibration import Calibration
 from pathosnet.evaluation.predictions import PredictionTable, tested_kind
 from pathosnet.experiments.config import SETTLED_BY_MODEL, TrainConfig
 from pathosnet.experiments.groups import card_groups
-from pathosnet.files import is_main_process, make_folder, read_json, write_json, written_aside
+from pathosnet.files import is_main_process, read_json, write_json, written_aside
 from pathosnet.options import Mark
 from pathosnet.recognizer.card import CorpusFacts, Facts
 from pathosnet.recognizer.folder import CONFIG_FILE
@@ -106,42 +106,6 @@ def output_folder(out: str | Path, overwrite: bool) -> AbstractContextManager[Pa
 def _discarded_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="pathosnet-") as folder:
         yield Path(folder)
-
-
-@contextmanager
-def unfinished(out: Path, wanted: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """Gives a hidden folder beside a run's for its checkpoints, which outlives an interruption, but not the run.
-
-    Args:
-        out: the run's folder.
-        wanted: what the run is, see ``identity``.
-        resume: take what an earlier attempt has left there; else it is removed.
-
-    Raises:
-        InputError: what is there belongs to another run.
-    """
-    folder = out.with_name(f".{out.name}.unfinished")
-    begun = folder / RUN_FILE
-    if is_main_process():
-        if resume and begun.is_file() and (differing := differences(read_json(begun), wanted)):
-            raise InputError(
-                f"{folder}: holds a run with other {', '.join(differing)}; give the same options, or leave --resume out"
-            )
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        make_folder(folder)
-        write_json(begun, wanted)
-    try:
-        yield folder
-    except KeyboardInterrupt:
-        if is_main_process() and {path.name for path in folder.iterdir()} <= {RUN_FILE}:
-            shutil.rmtree(folder)  # nothing was trained
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if is_main_process():
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def identity(corpus: Corpus, config: TrainConfig) -> dict[str, Any]:

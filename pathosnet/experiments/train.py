@@ -17,8 +17,9 @@ from pathosnet.evaluation.calibration import Calibration, calibration_errors, fi
 from pathosnet.experiments.config import NONE, TrainConfig
 from pathosnet.experiments.evaluate import compute_logits
 from pathosnet.experiments.prepare import PreparedCorpus, hidden_versions, prepare, read_corpus
-from pathosnet.experiments.run_folder import FoldRun, Run, identity, output_folder, unfinished, write_run
+from pathosnet.experiments.run_folder import FoldRun, Run, identity, output_folder, write_run
 from pathosnet.experiments.settings import stage_settings, stage_trainer
+from pathosnet.experiments.unfinished import unfinished
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.table import FeatureTable
 from pathosnet.files import to_path
@@ -58,7 +59,7 @@ def train(
         InputError: a file, a row or an option cannot be used.
     """
     config = config or TrainConfig()
-    started = time.time()
+    started = time.monotonic()
     corpus = read_corpus(corpus_path, config)
     split = split_corpus(
         corpus,
@@ -71,7 +72,7 @@ def train(
     with output_folder(out, overwrite) as folder, unfinished(to_path(out), identity(corpus, config), resume) as kept:
         prepared = prepare(corpus, config, split.train)
         run = train_fold(prepared, split, config, logs=folder / "logs", logger=logger, checkpoints=kept, stoppable=True)
-        metrics = write_run(folder, corpus, split, config=config, run=run, seconds=time.time() - started)
+        metrics = write_run(folder, corpus, split, config=config, run=run, seconds=time.monotonic() - started)
     finished = run.finished(to_path(out), split, metrics, leak=find_leak(corpus, split))
     return replace(finished, adapted=describe_adaptation(config.normalize))
 

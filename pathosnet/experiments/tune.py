@@ -12,12 +12,12 @@ import yaml
 from pytorch_lightning.callbacks import Callback
 
 from pathosnet.corpora import split_corpus
-from pathosnet.errors import InputError
+from pathosnet.errors import InputError, find_full_disk
 from pathosnet.evaluation.plots import plot_search
 from pathosnet.experiments.config import TrainConfig
 from pathosnet.experiments.prepare import prepare, read_corpus
 from pathosnet.experiments.train import train_fold
-from pathosnet.files import is_main_process, make_folder, to_path
+from pathosnet.files import is_main_process, make_folder, naming_full_disk, to_path
 from pathosnet.options import Mark
 
 try:
@@ -146,19 +146,8 @@ def tune(
     out = to_path(out)
     make_folder(out)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(
-            study_name=STUDY,
-            storage=storage or f"sqlite:///{(out / 'study.db').resolve()}",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-            direction="minimize",
-            load_if_exists=True,
-        )
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"storage: expected the URL of an Optuna storage, such as sqlite:///study.db, got {storage!r} ({reason})"
-        ) from error
+    with naming_full_disk(out):
+        study = _open_study(out, storage)
     if storage is None:  # machines that search together must not all try the same
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
     prepared = prepare(corpus, config)
@@ -185,8 +174,28 @@ def tune(
             told = f"validation loss {trial.value:.4f}; best: {study.best_value:.4f}, trial {study.best_trial.number}"
         print(f"trial {trial.number}: {told}", file=sys.stderr)
 
-    study.optimize(objective, n_trials=trials, callbacks=[say] if config.progress and is_main_process() else [])
-    return _write(out, study)
+    with naming_full_disk(out):
+        study.optimize(objective, n_trials=trials, callbacks=[say] if config.progress and is_main_process() else [])
+        return _write(out, study)
+
+
+def _open_study(out: Path, storage: str | None) -> "optuna.Study":
+    """Opens the study of a storage, or makes it."""
+    try:
+        return optuna.create_study(
+            study_name=STUDY,
+            storage=storage or f"sqlite:///{(out / 'study.db').resolve()}",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+            direction="minimize",
+            load_if_exists=True,
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ValueError) as error:
+        if find_full_disk(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"storage: expected the URL of an Optuna storage, such as sqlite:///study.db, got {storage!r} ({reason})"
+        ) from error
 
 
 class _Report(Callback):

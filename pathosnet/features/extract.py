@@ -99,7 +99,7 @@ def extract_all(
     store: FeatureStore | None = None,
     device: torch.device | None = None,
 ) -> dict[str, list[Tensor]]:
-    """Extracts from all recordings; what pre-trained networks make of them is taken from a store, and put there.
+    """Extracts from all recordings; features that have a version are taken from a store, and put there.
 
     Args:
         sources: see ``extract``, as for the following.
@@ -143,6 +143,7 @@ def _through_store(
     store: FeatureStore,
     device: torch.device | None,
 ) -> dict[str, list[Tensor]]:
+    states = [_state(source) for source in sources]
     keys = _hash_recordings(sources)
     shelves = {
         name: store.shelf(
@@ -162,10 +163,23 @@ def _through_store(
         wanted = {name: extractors[name] for name in unknown}
         there = [sources[i] for i in missing]
         for i, made in extract(there, wanted, part, workers=workers, progress=progress, title=title, device=device):
+            if _state(there[i]) != states[missing[i]]:  # else the store would have it under another recording's hash
+                with naming_row(there[i]):
+                    raise InputError(f"{there[i].audio}: changed while it was read; run the command again")
             for name, sequence in made.items():
                 writers[name](keys[missing[i]], sequence)
     found |= {name: shelves[name].find(keys) for name in unknown}
     return {name: [by_key[key] for key in keys] for name, by_key in found.items()}
+
+
+def _state(source: Utterance) -> tuple[int, int, int] | None:
+    """Returns what tells whether a recording is still the same file; None if it is not there, which reading it says."""
+    assert source.audio is not None
+    try:
+        state = source.audio.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _hash_recordings(sources: Sequence[Utterance]) -> list[str]:

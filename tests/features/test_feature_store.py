@@ -234,9 +234,35 @@ def test_only_new_or_changed_recordings_are_heard(store, tmp_path, heard):
     assert same == [True, False, True, True]
 
 
-def test_what_has_no_network_is_not_kept(store, corpus):
-    extract_all(corpus.utterances, {"logmel": LogMelExtractor()}, progress=False, store=store)
+def test_what_has_no_version_is_not_kept(store, corpus):
+    extractor = LogMelExtractor()
+    extractor.version = None
+    extract_all(corpus.utterances, {"logmel": extractor}, progress=False, store=store)
     assert not store.folder.exists()
+
+
+def test_log_mel_frames_are_read_from_the_disk_as_they_were_made(store, corpus):
+    made = extract_all(corpus.utterances, {"logmel": LogMelExtractor()}, progress=False)["logmel"]
+    for _ in range(2):
+        kept = extract_all(corpus.utterances, {"logmel": LogMelExtractor()}, progress=False, store=store)["logmel"]
+        assert all(torch.equal(a, b) for a, b in zip(made, kept, strict=True))
+    assert not any(sequence.untyped_storage().resizable() for sequence in kept)  # a file's
+
+
+def test_a_recording_that_changes_while_it_is_read_is_not_kept_under_its_old_hash(store, corpus, monkeypatch):
+    read = read_ahead.read_recording
+
+    def changing(path):
+        found = read(path)
+        path.write_bytes(path.read_bytes()[:-2])
+        return found
+
+    monkeypatch.setattr(read_ahead, "read_recording", changing)
+    with pytest.raises(
+        InputError, match=r"corpus\.csv, row 2: .*wav: changed while it was read; run"
+    ):
+        extract_all(corpus.utterances, {"logmel": LogMelExtractor()}, progress=False, store=store, workers=0)
+    assert not list(store.folder.rglob("*.safetensors"))
 
 
 def test_damage_is_mended(store, corpus):

@@ -23,6 +23,7 @@ class LogMelExtractor(AcousticExtractor):
     """
 
     name = "logmel"
+    version = 1  # they are quick to make, but those of a large corpus do not fit into memory
 
     def __init__(self, stack: int = 4, level: Level = "rms") -> None:
         super().__init__(NUM_BANDS * stack)
