@@ -258,9 +258,7 @@ def test_a_recording_that_changes_while_it_is_read_is_not_kept_under_its_old_has
         return found
 
     monkeypatch.setattr(read_ahead, "read_recording", changing)
-    with pytest.raises(
-        InputError, match=r"corpus\.csv, row 2: .*wav: changed while it was read; run"
-    ):
+    with pytest.raises(InputError, match=r"corpus\.csv, row 2: .*wav: changed while it was read; run"):
         extract_all(corpus.utterances, {"logmel": LogMelExtractor()}, progress=False, store=store, workers=0)
     assert not list(store.folder.rglob("*.safetensors"))
 
