@@ -109,7 +109,7 @@ def valence_of(probabilities: Mapping[str, float]) -> dict[str, float]:
     sums = {"positive": 0.0, "negative": 0.0}
     for label, probability in probabilities.items():
         valence = VALENCE.get(ALIASES.get(label.lower(), label.lower()), "unknown")
-        sums[valence] = sums.get(valence, 0.0) + probability
+        sums[valence] = min(1.0, sums.get(valence, 0.0) + probability)  # rounded, they may sum to a little more
     return sums
 
 

@@ -7,6 +7,7 @@ import unicodedata
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 100, 100, 40
+LONGEST = 1200
 CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that steer a terminal, or turn the direction of its text."""
 JOINERS = "\u200c\u200d"
@@ -20,8 +21,16 @@ class InputError(ValueError):
     """A file, a table row or an option that cannot be used.
 
     The message is one line for a person: which file (and row), what was expected, what came, what to do.
-    The command line prints it without a traceback and exits with 2.
+    The command line prints it without a traceback and exits with 2. What is longer than LONGEST characters, because it
+    quotes a file or an option, is cut in its middle.
+
+    >>> len(str(InputError("y" * 10_000)))
+    1200
     """
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 401]}…{text[-400:]}")
 
 
 def shown(value: object) -> str:

@@ -176,7 +176,7 @@ def read_value(name: str, kind: Any, value: Any, *, spelled: bool = False) -> An
     3
     """
     kinds = get_args(kind) if NoneType in get_args(kind) else (kind,)
-    if NoneType in kinds and (value is None or (spelled and value in ("null", "none"))):
+    if NoneType in kinds and (value is None or ((spelled or str in kinds) and value in ("null", "none"))):
         return None
     kind = next(one for one in kinds if one is not NoneType)
     if get_origin(kind) is Literal:
@@ -191,7 +191,7 @@ def read_value(name: str, kind: Any, value: Any, *, spelled: bool = False) -> An
         hint = "" if (meant := _converted(kind, value, True)) is None else f"; write {name}={meant!r}"
         raise InputError(f"{name}: expected {WORDS[kind]}, got {'null' if value is None else shown(value)}{hint}")
     if kind is float and not math.isfinite(found):
-        raise InputError(f"{name}: expected a finite number, got {value}")
+        raise InputError(f"{name}: expected a finite number, got {shown(value)}")
     return found
 
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+MAX_DEPTH = 100
+"""Of lists in lists, which take the parser ever more time."""
+
 
 def parse_yaml(text: str) -> Any:
     """Reads YAML without tags that run code, and without lists that hold themselves or each other many times over.
@@ -12,9 +15,15 @@ def parse_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
+        depth = 0
+
         def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.depth == MAX_DEPTH:
+                raise yaml.YAMLError(f"lists are nested deeper than {MAX_DEPTH}")
             is_alias = self.check_event(yaml.AliasEvent)
+            self.depth += 1
             node = super().compose_node(parent, index)
+            self.depth -= 1
             if is_alias and not isinstance(node, yaml.ScalarNode):
                 # Ten lists, each of the one before ten times, are a few hundred bytes and ten milliards of values.
                 raise yaml.YAMLError("an anchor stands for a list or for names with values, expected a single value")
