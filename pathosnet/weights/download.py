@@ -58,6 +58,8 @@ def get_known_file(
     with _locked(target):
         if target.is_file() and not overwrite:
             return target
+        for left in target.parent.glob(f".{target.name}.partial-*"):  # by a process that was killed; ours is locked
+            left.unlink()
         if own_copy is None and not known.url:
             raise InputError(
                 f"{known.name}: has no address to download from; get it from {known.source}, then: "
@@ -77,6 +79,8 @@ def get_known_file(
                 else:
                     _unpack(got, aside, known.file)
                 origin["file_sha256"] = hash_file(aside)
+                with file_written_aside(origin_path(target), overwrite=True) as record:
+                    write_json(record, origin)  # first: whoever finds the file finds out where it came from
         except InputError:
             if own_copy is None:
                 forget(got)
@@ -87,7 +91,6 @@ def get_known_file(
             ) from error
         if own_copy is None:
             forget(got)
-        write_json(origin_path(target), origin)
     return target
 
 
