@@ -43,18 +43,18 @@ def read_ahead(sources: Sequence[Source], workers: int | None = None) -> Iterato
     """
     workers = suitable_workers(sources) if workers is None else workers
     context = "fork" if workers and sys.platform.startswith("linux") else None
-    loader = DataLoader(
-        _Recordings(sources),
-        batch_size=None,
-        num_workers=workers,
-        multiprocessing_context=context,
-        worker_init_fn=_leave_interrupts_to_the_first_process,
-    )
     with warnings.catch_warnings():
         # Python ≥ 3.12 warns of forking beside threads; the workers use none of this process' threads.
         warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
         # Torch warns of more workers than processors; who asks for them gets them.
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+        loader = DataLoader(
+            _Recordings(sources),
+            batch_size=None,
+            num_workers=workers,
+            multiprocessing_context=context,
+            worker_init_fn=_leave_interrupts_to_the_first_process,
+        )
         recordings = iter(loader)
     yield from recordings
 
