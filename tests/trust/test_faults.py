@@ -1,4 +1,4 @@
-"""What a machine does to a run: full and read-only disks, files that vanish, other processes, a clock, little memory."""
+"""What a machine does to a run: full and read-only disks, files that vanish, processes, clocks, little memory."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cases import count, is_nightly
+from cases import is_nightly
 from commands import QUICK, error_of, shell
 from making import RATE, make_corpus, read_rows, tiny_config, tone
 
@@ -27,16 +27,7 @@ WRITERS = {
     "cross-validate": ["cross-validate", "{corpus}", "--out", "{disk}/run", "--num-folds=2", *QUICK],
     "finetune": ["finetune", "small", "{corpus}", "--out", "{disk}/run", "--epochs=1", "--logger=none"],
     "tune": ["tune", "{corpus}", "--out", "{disk}/run", "--trials=1", *QUICK],
-    "features": [
-        "train",
-        "{corpus}",
-        "--out",
-        "{disk}/../run",
-        "--overwrite",
-        "--feature-store",
-        "{disk}/store",
-        *QUICK,
-    ],
+    "features": ["train", "{corpus}", "--out={disk}/../run", "--overwrite", "--feature-store={disk}/store", *QUICK],
     "predict": ["predict", "small", *["{clips}"] * 9, "--out", "{disk}/answers.csv"],
     "transcribe": ["transcribe", "{corpus}", "--out", "{disk}/said.csv", "--all", "--recognizer", ECHO],
 }
@@ -72,22 +63,23 @@ def filled(name: str, corpus: Path, disk: Path) -> list[str]:
     return [part if part == ECHO else part.format(**values) for part in WRITERS[name]]
 
 
-def failure_of(capsys, arguments: list[str]) -> str:
-    """The last line on stderr of a command that ends with 2; empty if it ends well. A traceback fails the test."""
+def failure_of(capsys, arguments: list[str], code: int = 2) -> str:
+    """The last line on stderr of a command that ends with this code; empty if it ends well."""
     capsys.readouterr()
+    ended = 0
     try:
         cli.main(arguments)
     except SystemExit as end:
-        assert end.code == 2
-        return capsys.readouterr().err.strip().splitlines()[-1]
-    return ""
+        ended = end.code
+    assert ended in (0, code)
+    return capsys.readouterr().err.strip().splitlines()[-1] if ended else ""
 
 
 @needs_root
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk_is_one_line_and_the_command_goes_on_with_more_room(name, corpus, tmp_path, capsys):
     """On disks of more and more kilobytes, so that every file is once the one that does not fit."""
-    sizes = [4 * round(1.25**step + step) for step in range(count(40, 40))] if is_nightly() else [4, 40, 120]
+    sizes = [4 * round(1.25**step + step) for step in range(30)] if is_nightly() else [4, 40, 120]
     for number, size in enumerate(sizes):
         disk = tmp_path / f"disk{number}"
         with small_disk(disk, size) as change:
@@ -151,20 +143,10 @@ def test_two_trainings_of_one_folder_are_refused(corpus, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_four_processes_on_one_store_give_the_same_answers(corpus, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "pathosnet",
-        "train",
-        str(corpus),
-        *QUICK,
-        "--feature-store",
-        str(tmp_path / "store"),
-    ]
-    processes = [
-        subprocess.Popen([*command, "--out", str(tmp_path / f"run{i}")]) for i in range(4 if is_nightly() else 2)
-    ]
+def test_processes_on_one_store_give_the_same_answers(corpus, tmp_path):
+    command = [sys.executable, "-m", "pathosnet", "train", str(corpus), *QUICK, f"--feature-store={tmp_path / 'store'}"]
+    numbers = range(4 if is_nightly() else 2)
+    processes = [subprocess.Popen([*command, "--out", str(tmp_path / f"run{i}")]) for i in numbers]
     assert [process.wait() for process in processes] == [0] * len(processes)
     assert len({(tmp_path / f"run{i}/predictions.csv").read_bytes() for i in range(len(processes))}) == 1
     assert not list((tmp_path / "store").rglob("*.partial"))
@@ -184,16 +166,15 @@ def test_a_recording_that_vanishes_is_named(command, tmp_path, monkeypatch, caps
     monkeypatch.setattr(read_ahead, "read_recording", vanishing)
     out = tmp_path / "out.csv"
     if command == "train":
-        said = failure_of(capsys, ["train", str(corpus), "--out", str(tmp_path / "run"), "--workers=0", *QUICK])
+        options = ["--out", str(tmp_path / "run"), "--workers=0", "--feature-store=none", *QUICK]
+        said = failure_of(capsys, ["train", str(corpus), *options])
         assert "corpus.csv, row 15: " in said
         assert "anger_5.wav: " in said
         assert not (tmp_path / "run").exists()
         return
-    with pytest.raises(SystemExit) as end:
-        cli.main(["predict", "small", str(corpus), "--out", str(out), "--workers=0"])
-    assert end.value.code == 1
+    assert failure_of(capsys, ["predict", "small", str(corpus), "--out", str(out), "--workers=0"], code=1)
     failed = [row for row in read_rows(out) if row["error"]]
-    assert [row["audio"] for row in failed] == ["corpus/anger_5.wav"]
+    assert [Path(row["audio"]).name for row in failed] == ["anger_5.wav"]
     assert len(read_rows(out)) == 32
 
 
@@ -217,16 +198,16 @@ def test_a_clock_that_goes_back_changes_nothing(corpus, tmp_path, monkeypatch, c
 @pytest.mark.skipif(sys.platform != "linux", reason="processors are chosen so on Linux alone")
 def test_one_processor_gives_the_same_predictions(corpus, tmp_path):
     pathosnet.train(corpus, tmp_path / "all", tiny_config())
-    one = (
-        f"import os; os.sched_setaffinity(0, [{min(os.sched_getaffinity(0))}]); from pathosnet.cli import main; main()"
-    )
-    command = [sys.executable, "-c", one, "train", str(corpus), "--out", str(tmp_path / "one"), *QUICK, "--workers=2"]
+    alone = f"os.sched_setaffinity(0, [{min(os.sched_getaffinity(0))}])"
+    program = f"import os; {alone}; from pathosnet.cli import main; main()"
+    options = ["--out", str(tmp_path / "one"), *QUICK, "--workers=2", "--feature-store=none"]
+    command = [sys.executable, "-c", program, "train", str(corpus), *options]
     subprocess.run(command, check=True)
     assert (tmp_path / "all/predictions.csv").read_bytes() == (tmp_path / "one/predictions.csv").read_bytes()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited so on Linux alone")
-def test_a_gigabyte_is_enough_to_predict_and_too_little_is_one_line(corpus, tmp_path):
+def test_a_gigabyte_is_enough_to_predict(corpus, tmp_path):
     """The limit is that of a process' own memory; PyTorch's files alone are larger than a limit of all addresses."""
 
     def limited(megabytes: int) -> subprocess.CompletedProcess:
