@@ -21,6 +21,7 @@ def evaluate(
     without: Literal["text", "audio"] | None = None,
     by: Names = Names(),
     plot: Path | None = None,
+    plot_embeddings: Path | None = None,
     normalize: Literal["none", "speaker", "corpus"] | None = None,
     workers: int | None = None,
     feature_store: str = "auto",
@@ -41,6 +42,8 @@ def evaluate(
             such as sex,language,speaker.
         without: Take one of the inputs away from the model.
         plot: Draw the confusion matrix, or estimated numbers over the true ones, into this .png or .svg file.
+        plot_embeddings: Draw what the classifier reads in two dimensions (t-SNE), by emotion, speaker and corpus, into
+            this .png or .svg file.
         normalize: Adapt the features to the unlabeled recordings of each speaker or corpus that are measured, or do not
             (none); as the run was trained if not given.
         workers: Processes that read recordings; as many as suit if not given.
@@ -57,8 +60,8 @@ def evaluate(
     run, tables = split_model_and_tables(corpus)
     if len(tables) != 1:
         raise InputError(f"expected one CSV file to measure on, got {len(tables)}")
-    if plot:
-        check_plot_path(plot)
+    for path in filter(None, (plot, plot_embeddings)):
+        check_plot_path(path)
     tested = predict_corpus(
         run,
         tables[0],
@@ -70,6 +73,7 @@ def evaluate(
         use_text=without != "text",
         progress=not json,
         plot=plot,
+        plot_embeddings=plot_embeddings,
         normalize=normalize,
         workers=workers,
         feature_store=feature_store,
@@ -84,7 +88,7 @@ def evaluate(
     say("\n\n".join([f"{tested.what}\n{metrics.summary()}", *blocks]))
     if by:
         say(f"\n{groups_table(groups).text()}\n\n{describe_differences(groups)}")
-    say_written(plot)
+    say_written(plot, plot_embeddings)
 
 
 COMMAND = Command(evaluate)

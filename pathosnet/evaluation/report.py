@@ -103,6 +103,8 @@ def _render(folder: Path, report: CrossValidationReport, results: AnyResults) ->
         "png": lambda name: _png(folder / f"{name}.png"),
         "percent": percent,
         "layers": [_layer_table(*one) for one in report.layer_weights.items()],
+        "first_seed": seeds[0],
+        "embeddings": (folder / "embeddings.png").is_file(),
         "groups": groups_table(report.groups) if report.groups else None,
         "differences": describe_differences(report.groups),
         "adapted": describe_adaptation(str(report.config.get("normalize", "none"))),

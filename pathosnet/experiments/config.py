@@ -246,6 +246,9 @@ class HardwareOptions(Options):
     """csv, none, or the import path of any Lightning logger, such as pytorch_lightning.loggers.TensorBoardLogger."""
     logger_options: dict[str, Any] = option({}, CONTINUABLE)
     """Arguments of the logger."""
+    plot_embeddings: bool = option(False, CONTINUABLE)
+    """Draw what the classifier reads of the test utterances in two dimensions (t-SNE, which takes some seconds), by
+    emotion, speaker and corpus; of a cross-validation, those of fold 0."""
     progress: bool = option(True, COMMON, CONTINUABLE)
     """Show progress bars."""
 

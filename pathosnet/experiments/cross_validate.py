@@ -21,12 +21,15 @@ from filelock import FileLock, Timeout
 from pathosnet.corpora import Corpus, Split, make_folds
 from pathosnet.corpora.splits import describe_leak, describe_split, find_leak, write_folds
 from pathosnet.errors import InputError
+from pathosnet.evaluation.embeddings import plot_embeddings
 from pathosnet.evaluation.predictions import PredictionTable, tested_kind
 from pathosnet.evaluation.report import CrossValidationReport, write_evaluation
 from pathosnet.experiments.config import TrainConfig
-from pathosnet.experiments.groups import report_groups
+from pathosnet.experiments.examples import keep_examples
+from pathosnet.experiments.groups import card_groups, report_groups
 from pathosnet.experiments.prepare import PreparedCorpus, fill_store, prepare, read_corpus
 from pathosnet.experiments.run_folder import (
+    EMBEDDINGS_PICTURE,
     PREDICTIONS_FILE,
     RUN_FILE,
     describe_run,
@@ -40,7 +43,7 @@ from pathosnet.experiments.run_folder import (
 from pathosnet.experiments.train import train_fold
 from pathosnet.features.profile import describe_adaptation
 from pathosnet.features.registry import load_plugins, loaded_plugins
-from pathosnet.files import is_main_process, make_folder, naming_full_disk, read_json, to_path, write_json
+from pathosnet.files import is_main_process, make_folder, naming_full_disk, read_json, say_note, to_path, write_json
 
 EXPERIMENT_FILE = "experiment.json"
 CONFIG_FILE = "config.yaml"
@@ -231,11 +234,15 @@ def _run_fold(folder: Path, prepared: PreparedCorpus, split: Split, config: Trai
     if not is_main_process():
         return ""
     metrics = write_results(aside, predictions)
+    if config.plot_embeddings and config.fold == 0:
+        plot_embeddings(predictions, run.joined(split.test).numpy(), aside / EMBEDDINGS_PICTURE)
     if keep_models:
         leak = find_leak(prepared.corpus, split)
-        run.model.facts = facts_of_training(prepared.corpus, split, config, leak=leak, metrics=asdict(metrics))
+        tested = asdict(metrics) | card_groups(predictions, [prepared.corpus.utterances[i] for i in split.test])
+        run.model.facts = facts_of_training(prepared.corpus, split, config, leak=leak, metrics=tested)
         shutil.rmtree(aside / "text", ignore_errors=True)  # of an attempt that was cut off here
         run.model.save_into(aside)
+        keep_examples(aside, prepared.corpus, split.train, run.joined(split.train))
     described = describe_run(
         prepared.corpus,
         split,
@@ -329,6 +336,10 @@ def summarize(
         if described["calibration"]:
             seed, fold = folder.parent.name.removeprefix("seed"), folder.name.removeprefix("fold")
             temperatures[seed, fold] = described["calibration"]["temperature"]
+    if (folders[0] / EMBEDDINGS_PICTURE).is_file():
+        shutil.copyfile(folders[0] / EMBEDDINGS_PICTURE, out / EMBEDDINGS_PICTURE)
+    elif config.plot_embeddings:
+        say_note("no picture of embeddings: fold 0 was trained before it was asked for")
     leaks = [describe_leak(find_leak(corpus, split)) for split in splits]
     report = CrossValidationReport(
         predictions=predictions,

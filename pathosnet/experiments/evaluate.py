@@ -1,7 +1,7 @@
 """A saved model, measured on a labelled corpus."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from pathosnet.corpora import read_manifest
 from pathosnet.corpora.contents import identify
 from pathosnet.corpora.manifest import check_column
 from pathosnet.errors import InputError
+from pathosnet.evaluation.embeddings import plot_embeddings as draw_embeddings
 from pathosnet.evaluation.groups import GroupFigures, measure_groups
 from pathosnet.evaluation.predictions import PredictionTable
 from pathosnet.experiments.config import AUTO, TrainConfig
@@ -77,6 +78,7 @@ def predict_corpus(
     use_text: bool = True,
     progress: bool = True,
     plot: str | Path | None = None,
+    plot_embeddings: str | Path | None = None,
     normalize: Literal["none", "speaker", "corpus"] | None = None,
     workers: int | None = None,
     feature_store: str = AUTO,
@@ -97,6 +99,7 @@ def predict_corpus(
         use_text: False takes the text away.
         progress: show a progress bar.
         plot: a picture to draw: the confusion matrix, or estimates over the truth.
+        plot_embeddings: another one: what the classifier reads, see ``pathosnet.evaluation.embeddings``.
         normalize: adapt the features to the unlabeled recordings of each speaker or corpus, among the rows that are
             measured; None for what the run was trained with, which is none of models without a ``run.json``.
         workers: processes that read recordings; see ``TrainConfig``, as for the following.
@@ -138,6 +141,8 @@ def predict_corpus(
     said = to_table(corpus, positions, compute_outputs(model, table, range(len(table))), config=TrainConfig())
     if plot is not None:
         said.plot(plot)
+    if plot_embeddings is not None:
+        draw_embeddings(said, compute_joined(model, table, range(len(table))).numpy(), plot_embeddings)
     chosen = [corpus.utterances[i] for i in positions]
     return Tested(said, what, {name: [utterance.cell(name) for utterance in chosen] for name in by})
 
@@ -175,11 +180,27 @@ def compute_outputs(model: PathosNet, table: FeatureTable, positions: Sequence[i
     return torch.cat([model.target.decode(row, temperature) for row, temperature in rows])
 
 
-def compute_logits(model: PathosNet, table: FeatureTable, positions: Sequence[int], *, batch_size: int = 32) -> Tensor:
+def compute_logits(model: PathosNet, table: FeatureTable, positions: Sequence[int]) -> Tensor:
     """Returns logits or estimates, ``(utterances, labels)``; inputs that the table lacks count as missing.
 
     Where the table has ``groups``, each utterance is adapted to the profile of its group's recordings at the positions.
     """
+    return _by_batches(model.logits, model, table, positions)
+
+
+def compute_joined(model: PathosNet, table: FeatureTable, positions: Sequence[int]) -> Tensor:
+    """Returns what the classifier reads, ``(utterances, feature_dim)``, of utterances as in ``compute_logits``."""
+    return _by_batches(model.joined, model, table, positions)
+
+
+def _by_batches(
+    compute: Callable[[Sequence[Mapping[str, Tensor]]], Tensor],
+    model: PathosNet,
+    table: FeatureTable,
+    positions: Sequence[int],
+    *,
+    batch_size: int = 32,
+) -> Tensor:
     if table.groups and positions:
         table, positions = adapt_table(table.subset(positions), model.network.centers), range(len(positions))
     dims, device = model.network.input_dims, model.device
@@ -193,5 +214,5 @@ def compute_logits(model: PathosNet, table: FeatureTable, positions: Sequence[in
             }
             for i in rows
         ]
-        batches.append(model.logits(features))
+        batches.append(compute(features))
     return torch.cat(batches)

@@ -5,7 +5,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -20,8 +20,10 @@ from pathosnet.corpora.splits import PARTS, describe_leak, describe_split, find_
 from pathosnet.errors import InputError
 from pathosnet.evaluation import DimensionMetrics, Metrics
 from pathosnet.evaluation.calibration import Calibration
+from pathosnet.evaluation.embeddings import plot_embeddings
 from pathosnet.evaluation.predictions import PredictionTable, tested_kind
 from pathosnet.experiments.config import SETTLED_BY_MODEL, TrainConfig
+from pathosnet.experiments.examples import keep_examples
 from pathosnet.experiments.groups import card_groups
 from pathosnet.files import is_main_process, read_json, write_json, written_aside
 from pathosnet.options import Mark
@@ -37,6 +39,7 @@ EARLIER_SPLITS = "split-before-{}.csv"
 """Split files of the models that a fine-tuned one began with, the latest first."""
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+EMBEDDINGS_PICTURE = "embeddings.png"
 MACHINE_PATH = re.compile(r"(?<![^=:])(?:/(?!/)|~|[A-Za-z]:[\\\\/])[^=]+")
 """A whole path, alone or after ``LANGUAGE=`` or ``hf:``."""
 
@@ -76,6 +79,8 @@ class FoldRun:
     stages: list[StageResult]
     outputs: Tensor | None
     """Probabilities or estimates of the test part, ``(utterances, labels)``; None if there is none."""
+    joined: Callable[[Sequence[int]], Tensor]
+    """Computes what the classifier reads of utterances, ``(utterances, feature_dim)``."""
     calibration: Calibration | None = None
     probe: Probe | None = None
     """A linear model on the same features and parts; None of dimensions, or without a test part."""
@@ -84,7 +89,6 @@ class FoldRun:
         self, folder: Path, split: Split, metrics: Metrics | DimensionMetrics | None, *, leak: dict[str, int]
     ) -> Run:
         """Makes the run that it led to."""
-        stages = tuple(self.stages)
         return Run(
             folder,
             self.model,
@@ -93,7 +97,7 @@ class FoldRun:
             leak=leak,
             calibration=self.calibration,
             probe=self.probe,
-            stages=stages,
+            stages=tuple(self.stages),
         )
 
 
@@ -149,6 +153,8 @@ def write_run(
     if run.outputs is not None:
         table = to_table(corpus, split.test, run.outputs, config=config)
         metrics = write_results(folder, table)
+        if config.plot_embeddings:
+            plot_embeddings(table, run.joined(split.test).numpy(), folder / EMBEDDINGS_PICTURE)
         tested = asdict(metrics) | card_groups(table, [corpus.utterances[i] for i in split.test])
     leak = find_leak(corpus, split)
     facts = facts_of_training(corpus, split, config, leak=leak, metrics=tested)
@@ -157,6 +163,7 @@ def write_run(
         facts = replace(facts, vectors=before.vectors, earlier=(*before.earlier, *before.corpora))
     run.model.facts = facts
     run.model.save_into(folder)
+    keep_examples(folder, corpus, split.train, run.joined(split.train))
     write_folds(folder / SPLIT_FILE, corpus, {"part": split})
     for number, path in enumerate(earlier, start=1):
         shutil.copyfile(path, folder / EARLIER_SPLITS.format(number))

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pathosnet.corpora import Split, split_corpus
 from pathosnet.corpora.splits import find_leak
 from pathosnet.evaluation.calibration import Calibration, calibration_errors, fit_temperature
 from pathosnet.experiments.config import NONE, TrainConfig
-from pathosnet.experiments.evaluate import compute_logits
+from pathosnet.experiments.evaluate import compute_joined, compute_logits
 from pathosnet.experiments.prepare import PreparedCorpus, hidden_versions, prepare, read_corpus
 from pathosnet.experiments.run_folder import FoldRun, Run, identity, output_folder, write_run
 from pathosnet.experiments.settings import stage_settings, stage_trainer
@@ -173,7 +174,8 @@ def predict_test_part(
         parts = Positions(labeled.of(split.train), labeled.of(split.validation))
         _, probabilities = labeled.take(split.test, outputs)
         probe = measure_probe(table, parts, labeled.of(split.test), probabilities=probabilities)
-    return FoldRun(model, stages, outputs, calibration=calibration, probe=probe)
+    joined = partial(compute_joined, model, table)
+    return FoldRun(model, stages, outputs, joined=joined, calibration=calibration, probe=probe)
 
 
 class _Labeled:

@@ -12,6 +12,7 @@ from pathosnet.errors import InputError
 from pathosnet.features.text.tokens import plain_text
 from pathosnet.recognizer.prediction import Prediction
 from pathosnet.recognizer.recognizer import PathosNet
+from pathosnet.recognizer.training_examples import TrainingExample, TrainingExamples
 
 SHORTEST, LONGEST = 0.25, 1.0
 """Seconds that are taken away at once, unless told otherwise: an eighth of the clip within these bounds."""
@@ -56,6 +57,8 @@ class Explanation:
         stretches: of sound, by their start; they overlap.
         words: in order; a word that occurs twice is there twice.
         warnings: why not to trust the explanation.
+        nearest: training utterances of which the classifier reads the most similar features, the nearest first; None if
+            no run kept them beside the model.
     """
 
     label: str
@@ -65,6 +68,7 @@ class Explanation:
     stretches: tuple[Stretch, ...]
     words: tuple[Word, ...]
     warnings: tuple[str, ...] = ()
+    nearest: tuple[TrainingExample, ...] | None = None
 
     @property
     def strongest_stretch(self) -> Stretch | None:
@@ -85,6 +89,7 @@ class Explanation:
             **{name: one.to_dict() for name, one in alone.items() if one is not None},
             "stretches": [asdict(one) for one in self.stretches],
             "words": [asdict(one) for one in self.words],
+            "nearest": None if self.nearest is None else [asdict(one) for one in self.nearest],
             "warnings": list(self.warnings),
         }
 
@@ -102,7 +107,17 @@ class Explanation:
             said.append(f"most in the text: {word.word!r} ({word.effect:+.2f})")
         elif word:
             said.append("no word speaks for it")
+        said += self._nearest_in_words()
         return "\n".join([*said, *(f"warning: {warning}" for warning in self.warnings)])
+
+    def _nearest_in_words(self) -> list[str]:
+        if self.nearest is None:
+            return ["nearest training utterances: none were kept beside this model"]
+        rows = [
+            (one.audio or repr(one.text), one.label, one.speaker and f"speaker {one.speaker}", f"{one.distance:.3f}")
+            for one in self.nearest
+        ]
+        return ["nearest training utterances, with their distance:", *(f"  {', '.join(filter(None, r))}" for r in rows)]
 
 
 def explain(
@@ -146,6 +161,8 @@ def explain(
     alone: list[tuple[Any, str | None]] = [(recording, None), (None, said)] if recording and said else []
     asked = [*((one, said) for one in shortened), *((recording, one) for one in _answerable(others, recording)), *alone]
     answers = model.predict_batch([one for one, _ in asked], [one for _, one in asked], [language] * len(asked))
+    examples = TrainingExamples.beside(model)
+    nearest = None if examples is None else examples.nearest(model.embed([recording], [said], [language])[0])
     full = _score(whole, label)
     effects = [full - _score(answer, label) for answer in answers]
     heard, read = len(cuts), len(asked) - len(cuts) - len(alone)
@@ -154,6 +171,7 @@ def explain(
         whole,
         voice_alone=answers[-2] if alone else None,
         text_alone=answers[-1] if alone else None,
+        nearest=None if nearest is None else tuple(nearest),
         stretches=tuple(
             Stretch(start / SAMPLE_RATE, end / SAMPLE_RATE, effect)
             for (start, end), effect in zip(cuts, effects, strict=False)

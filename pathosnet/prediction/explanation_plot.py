@@ -21,7 +21,7 @@ Draw = Callable[["Axes", Explanation, Tensor | None], None]
 def plot_explanation(
     explanation: Explanation, path: str | Path, audio: Any = None, *, sample_rate: int | None = None
 ) -> None:
-    """Draws an explanation: effects over time under the waveform, effects of words, and what either says alone.
+    """Draws an explanation: effects over time and of words, what either says alone, the nearest training utterances.
 
     Args:
         explanation: see ``explain``.
@@ -34,6 +34,7 @@ def plot_explanation(
     rows += [(_draw_stretches, 1.6)] if explanation.stretches else []
     rows += [(_draw_words, 0.6 + 0.22 * len(explanation.words))] if explanation.words else []
     rows += [(_draw_alone, 1.3)] if explanation.voice_alone else []
+    rows += [(_draw_nearest, 0.4 + 0.22 * len(explanation.nearest))] if explanation.nearest else []
     if not rows:
         raise InputError(f"{path}: there is nothing to draw, since nothing could be taken away")
     heights = [height for _, height in rows]
@@ -96,6 +97,19 @@ def _draw_alone(axes: "Axes", explanation: Explanation, _: Tensor | None) -> Non
     axes.set_xlabel(
         f"what is said of {explanation.label} by the voice alone, the text alone, and both", parse_math=False
     )
+
+
+def _draw_nearest(axes: "Axes", explanation: Explanation, _: Tensor | None) -> None:
+    nearest = explanation.nearest or ()
+    axes.barh(range(len(nearest)), [one.distance for one in nearest], color="tab:gray")
+    names = [
+        ", ".join(filter(None, (one.name if len(one.name) <= 40 else f"{one.name[:39]}…", one.label, one.speaker)))
+        for one in nearest
+    ]
+    axes.set_yticks(range(len(nearest)), names, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0.0)
+    axes.set_xlabel("cosine distance of the nearest training utterances (file, label, speaker)")
 
 
 def _unit(explanation: Explanation) -> str:

@@ -47,10 +47,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Writes tensors by name, contiguous and from the CPU."""
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes tensors by name, contiguous and from the CPU, beside texts by name."""
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    safetensors.torch.save_file(on_cpu, path, metadata={"format": "pt"})
+    safetensors.torch.save_file(on_cpu, path, metadata={"format": "pt", **(metadata or {})})
     path.chmod(0o644)  # safetensors makes it readable by its owner alone
 
 

@@ -1,13 +1,18 @@
 """Inputs of a network: feature sequences of recordings and transcripts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pathosnet.audio.inspection import USELESS
+from pathosnet.audio.reading import Recording
+from pathosnet.audio.voice import check_speech
 from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder, tokenize
 from pathosnet.features.acoustic.extractors import AcousticExtractor, extract_together
+from pathosnet.features.profile import Profile
 from pathosnet.models import TEXT
 
 
@@ -64,3 +69,27 @@ def _embed(
         return [{} for _ in texts]
     keys = [text.choose_table(tokenize(said or ""), one) for said, one in zip(texts, languages, strict=True)]
     return [{TEXT: vectors.to(device)} for vectors in text.embed_all(texts, keys)]
+
+
+class Batch(NamedTuple):
+    """Utterances that go through a network together."""
+
+    features: list[dict[str, Tensor]]
+    """Name → ``(time, features)`` of each, as it was heard."""
+    adapted: list[dict[str, Tensor]]
+    """As the network reads them: adapted to the speaker's profile, where there is one."""
+    names: list[str]
+    """Of their files, where they have some."""
+    warnings: list[tuple[str, ...]]
+    profiles: Sequence[Profile | None]
+
+
+def oddities(recording: Recording) -> tuple[str, ...]:
+    """Returns what is odd about a recording; whether anybody speaks, where there is something to hear."""
+    heard = audible(recording)
+    return (*recording.warnings, *check_speech(heard)) if len(heard) else recording.warnings
+
+
+def audible(recording: Recording) -> Tensor:
+    """Returns a waveform; of a recording in which nothing is left of a voice, one without samples."""
+    return recording.waveform[:0] if set(recording.warnings) & set(USELESS) else recording.waveform

@@ -9,18 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pathosnet.audio.inspection import USELESS
-from pathosnet.audio.reading import Recording, read_recording
-from pathosnet.audio.voice import check_speech
+from pathosnet.audio.reading import read_recording
 from pathosnet.emotions import PAPER_EMOTIONS
 from pathosnet.errors import InputError
 from pathosnet.features import TextEmbedder
 from pathosnet.features.acoustic.extractors import AcousticExtractor
 from pathosnet.features.profile import Profile, ProfileCalibration, subtract
 from pathosnet.features.store import hash_weights
-from pathosnet.models import TEXT, Classified, pad_batch
+from pathosnet.models import TEXT, Classified, Inputs, pad_batch
 from pathosnet.recognizer.card import Facts
-from pathosnet.recognizer.front import extract_inputs
+from pathosnet.recognizer.front import Batch, audible, extract_inputs, oddities
 from pathosnet.recognizer.prediction import Prediction
 from pathosnet.recognizer.reach import describe_distance
 from pathosnet.targets import Target, to_target
@@ -158,6 +156,45 @@ class EmotionRecognizer(nn.Module):
         Returns:
             One prediction an utterance, in order.
         """
+        batches = self._heard(
+            audios, texts, languages, sample_rate=sample_rate, profiles=profiles, batch_size=batch_size
+        )
+        return [prediction for batch in batches for prediction in self._answer(batch)]
+
+    def embed(
+        self,
+        audios: Sequence[Audio | None],
+        texts: Sequence[str | None] | None = None,
+        languages: Sequence[str | None] | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Computes what the classifier reads of each utterance: the features of all branches, joined.
+
+        Args:
+            audios: see ``predict_batch``, as for the rest.
+            texts: as many, or None.
+            languages: as many, or None.
+            **options: ``sample_rate``, ``profiles``, ``batch_size``.
+
+        Returns:
+            ``(utterances, network.feature_dim)`` float32 on the CPU.
+        """
+        batches = self._heard(audios, texts, languages, **options)
+        return torch.cat(
+            [torch.zeros(0, self.network.feature_dim), *(self.joined(b.adapted, b.names) for b in batches)]
+        )
+
+    def _heard(
+        self,
+        audios: Sequence[Audio | None],
+        texts: Sequence[str | None] | None,
+        languages: Sequence[str | None] | None,
+        *,
+        sample_rate: int | None = None,
+        profiles: Profile | Sequence[Profile | None] | None = None,
+        batch_size: int = 32,
+    ) -> Iterator[Batch]:
+        """Checks utterances, and yields their features batch by batch."""
         if self.training:
             raise InputError("the model is in training mode, in which it answers at random; call model.eval() first")
         if isinstance(audios, (str, bytes, Path, Mapping)):
@@ -169,15 +206,11 @@ class EmotionRecognizer(nn.Module):
                 f"expected as many texts and languages as audios ({len(audios)}), got {len(texts)} and {len(languages)}"
             )
         known = self._known_profiles(profiles, len(audios))
-        predictions: list[Prediction] = []
         for start in range(0, len(audios), batch_size):
             rows = slice(start, start + batch_size)
-            predictions += self._predict_together(
-                audios[rows], texts[rows], languages[rows], sample_rate=sample_rate, profiles=known[rows]
-            )
-        return predictions
+            yield self._hear(audios[rows], texts[rows], languages[rows], sample_rate=sample_rate, profiles=known[rows])
 
-    def _predict_together(
+    def _hear(
         self,
         audios: Sequence[Audio | None],
         texts: Sequence[str | None],
@@ -185,15 +218,15 @@ class EmotionRecognizer(nn.Module):
         *,
         sample_rate: int | None,
         profiles: Sequence[Profile | None],
-    ) -> list[Prediction]:
+    ) -> Batch:
         warnings: list[tuple[str, ...]] = []
 
         def waveforms() -> Iterator[Tensor | None]:
             for audio in audios:
                 recording = None if audio is None else read_recording(audio, sample_rate)
                 # Of a model that reads text alone, nobody need know that its recording is odd.
-                warnings.append(_oddities(recording) if recording and len(self.acoustic) else ())
-                yield None if recording is None else _audible(recording)
+                warnings.append(oddities(recording) if recording and len(self.acoustic) else ())
+                yield None if recording is None else audible(recording)
 
         features = self._features(waveforms(), texts, languages)
         names = [str(audio) if isinstance(audio, (str, Path)) else "" for audio in audios]
@@ -201,10 +234,14 @@ class EmotionRecognizer(nn.Module):
             one if profile is None else subtract(one, profile.offsets(self.network.centers))
             for one, profile in zip(features, profiles, strict=True)
         ]
-        temperatures = torch.tensor([[self.temperature_with(profile)] for profile in profiles])
-        outputs = _checked(self.target.decode(self.logits(adapted, names), temperatures), names)
+        return Batch(features, adapted, names, warnings=warnings, profiles=profiles)
+
+    def _answer(self, batch: Batch) -> list[Prediction]:
+        temperatures = torch.tensor([[self.temperature_with(profile)] for profile in batch.profiles])
+        logits = self.logits(batch.adapted, batch.names)
+        outputs = _checked(self.target.decode(logits, temperatures), batch.names)
         answers = []
-        for one, row, odd in zip(features, outputs, warnings, strict=True):
+        for one, row, odd in zip(batch.features, outputs, batch.warnings, strict=True):
             make = Prediction.of if any(map(len, one.values())) else Prediction.of_nothing
             far = describe_distance(self.network, self.reach, one)
             answers.append(make(self.target, row.tolist(), (*odd, *far)))
@@ -225,7 +262,7 @@ class EmotionRecognizer(nn.Module):
                 its training part (it was trained with ``standardize=False``).
         """
         self._check_adaptable()
-        waveforms = [_audible(read_recording(one, sample_rate)) for one in recordings]
+        waveforms = [audible(read_recording(one, sample_rate)) for one in recordings]
         return self.profile_of(self.extract(waveforms) if waveforms else [])
 
     def profile_of(self, features: Iterable[Mapping[str, Tensor]]) -> Profile:
@@ -326,12 +363,19 @@ class EmotionRecognizer(nn.Module):
         """
         return _checked(self(features).float().cpu(), names)
 
+    @torch.no_grad()
+    def joined(self, features: Sequence[Mapping[str, Tensor]], names: Sequence[str] = ()) -> Tensor:
+        """Returns what the classifier reads of one batch, ``(utterances, feature_dim)``; see ``embed``."""
+        return _checked(self.network.features(self._padded(features)).float().cpu(), names)
+
     def forward(self, features: Sequence[Mapping[str, Tensor]]) -> Tensor:
         """Returns the network's outputs ``(utterances, labels)`` where it is, with gradients; see ``logits``."""
-        kind = next(self.network.parameters()).dtype
-        sequences = {name: [utterance[name].to(kind) for utterance in features] for name in self.network.input_dims}
-        outputs: Tensor = self.network.classify(pad_batch(sequences))
+        outputs: Tensor = self.network.classify(self._padded(features))
         return outputs
+
+    def _padded(self, features: Sequence[Mapping[str, Tensor]]) -> Inputs:
+        kind = next(self.network.parameters()).dtype
+        return pad_batch({name: [one[name].to(kind) for one in features] for name in self.network.input_dims})
 
     @property
     def extractors(self) -> dict[str, AcousticExtractor]:
@@ -348,14 +392,3 @@ def _checked(outputs: Tensor, names: Sequence[str]) -> Tensor:
             "outside [-1, 1], or the model's weights damaged"
         )
     return outputs
-
-
-def _oddities(recording: Recording) -> tuple[str, ...]:
-    """Returns what is odd about a recording; whether anybody speaks, where there is something to hear."""
-    audible = _audible(recording)
-    return (*recording.warnings, *check_speech(audible)) if len(audible) else recording.warnings
-
-
-def _audible(recording: Recording) -> Tensor:
-    """Returns a waveform; of a recording in which nothing is left of a voice, one without samples."""
-    return recording.waveform[:0] if set(recording.warnings) & set(USELESS) else recording.waveform
