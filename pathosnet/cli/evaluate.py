@@ -1,5 +1,6 @@
 """``pathosnet evaluate``."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,7 @@ def evaluate(
     if json:
         grouped = {"groups": [asdict(group) for group in groups]} if by else {}
         print_json({"what": tested.what, **asdict(metrics), **grouped})
+        say_written(plot, plot_embeddings, file=sys.stderr)
         return
     blocks = [part.measure().table().text() for _, part in tested.predictions.parts()]
     say("\n\n".join([f"{tested.what}\n{metrics.summary()}", *blocks]))

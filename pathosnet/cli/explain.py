@@ -23,7 +23,8 @@ def explain(
     """Show what an answer rests on: which moments and words.
 
     Takes away stretches of sound and words, one after the other, and tells what the model would have said without them;
-    and what it says of the voice alone and of the text alone.
+    and what it says of the voice alone and of the text alone. Names the nearest utterances of the training part, where
+    the run kept them.
 
     Args:
         clip: A model first, if it is not to be the default one: the folder of a run or a model, base, small, or a name
@@ -51,6 +52,7 @@ def explain(
         plot_explanation(found, plot, audio)
     if json:
         print_json(found.to_dict())
+        say_written(plot, file=sys.stderr)
         return
     said, *warnings = found.text().split("\nwarning: ")
     say(said)

@@ -27,11 +27,11 @@ def say(line: str, file: TextIO | None = None) -> None:
         print(printable(line), file=file, flush=True)
 
 
-def say_written(*paths: Path | None) -> None:
+def say_written(*paths: Path | None, file: TextIO | None = None) -> None:
     """Names the files that were written."""
     for path in paths:
         if path is not None:
-            say(f"written: {path}")
+            say(f"written: {path}", file)
 
 
 def say_run(run: "Run") -> None:

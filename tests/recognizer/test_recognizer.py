@@ -146,6 +146,7 @@ def test_what_is_missing_in_a_batch_is_missing_alone(small, clips):
 
 def test_empty_batch_has_no_predictions(small):
     assert small.predict_batch([]) == []
+    assert small.embed([]).shape == (0, small.network.feature_dim)
 
 
 @pytest.mark.parametrize("lists", [([None], None), (None, ["en"]), (["a", "b", "c"], ["en", "en"])])
@@ -355,3 +356,11 @@ def test_the_authors_multimodal_model_needs_word_vectors(oracles):
             vggish=oracles / "vggish_authors.h5",
             ghostvlad=oracles / "ghostvlad.h5",
         )
+
+
+def test_embeddings_are_what_the_classifier_reads(small):
+    embedded = small.embed([tone(0.5), tone(0.7, 900.0)], ["hello", None], sample_rate=16_000)
+    with torch.no_grad():
+        shares = small.network.classifier(embedded / small.network.temperature).softmax(dim=1)
+    answers = small.predict_batch([tone(0.5), tone(0.7, 900.0)], ["hello", None], sample_rate=16_000)
+    assert shares.tolist() == [pytest.approx(list(one.probabilities.values()), abs=1e-5) for one in answers]
