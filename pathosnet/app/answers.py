@@ -35,7 +35,7 @@ class Answer:
 
     Args:
         summary: in Markdown.
-        values: emotion → probability.
+        values: label → probability or estimate.
         parts: rows of the table of segments, see ``parts_header``.
         picture: SVG, as HTML.
     """
@@ -64,14 +64,58 @@ def answer(model: PathosNet, path: str | Path | None, text: str = "", profile: P
     recording = None if path is None else read_recording(path)
     prediction = model.predict(recording, text.strip() or None, profile=profile)
     if recording is None or path is None:
-        return Answer(_summary(prediction, 0.0, []), prediction.probabilities)
+        return Answer(_summary(prediction, 0.0, []), prediction.values)
     segments = _segments(model, Path(path), profile)
     return Answer(
         _summary(prediction, len(recording) / SAMPLE_RATE, segments),
-        prediction.probabilities,
+        prediction.values,
         [_part(segment) for segment in segments],
         picture=draw(recording, segments),
     )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recording and words that were answered, to compare the next answer with.
+
+    Args:
+        path: of the recording, if there was one.
+        text: what was said to be said.
+        values: label → probability or estimate.
+    """
+
+    path: str | None
+    text: str
+    values: dict[str, float]
+
+
+def compare(before: Asked | None, now: Asked) -> str:
+    """Says in Markdown what other words have changed in the answer.
+
+    Args:
+        before: the last answer, if there was one.
+        now: this one.
+
+    Returns:
+        A sentence and a table; nothing unless the recording is the same, and the words are not.
+    """
+    if before is None or before.path != now.path or before.text == now.text:
+        return ""
+    changes = {label: value - before.values[label] for label, value in now.values.items()}
+    label = max(changes, key=lambda name: abs(changes[name]))
+    told = f"most: {_escaped(label)} ({changes[label]:+.2f})" if abs(changes[label]) >= 0.005 else "nothing"
+    rows = [
+        f"| {_escaped(name)} | {before.values[name]:.2f} | {now.values[name]:.2f} | {change:+.2f} |"
+        for name, change in changes.items()
+    ]
+    said = f"{_quoted(now.text)} instead of {_quoted(before.text)} changes {told}."
+    return "\n".join(
+        [f"**What the words change.** {said}\n", "| | before | now | difference |", "|---|--:|--:|--:|", *rows]
+    )
+
+
+def _quoted(text: str) -> str:
+    return f"“{_escaped(' '.join(text.split()))}”" if text.strip() else "no words"
 
 
 def _segments(model: PathosNet, path: Path, profile: Profile | None) -> list[Segment]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pathosnet.app.answers import answer, parts_header
+from pathosnet.app.answers import Asked, answer, compare, parts_header
 from pathosnet.errors import InputError
 from pathosnet.features.profile import Profile
 from pathosnet.recognizer.recognizer import PathosNet
@@ -22,6 +22,7 @@ ABOUT = """# Emotions in speech
 {model} {does}. Its answers are often wrong; its card says how often. Do not use them to judge people at work
 or in education. What you record or upload stays on {place}, and is deleted when the program ends."""
 NOTHING_YET = "Record something, or choose a file."
+NO_WORDS = "This model reads no text: other words would change nothing."
 NO_PROFILE = "No profile: the answer comes from the recording alone."
 ABOUT_PROFILES = (
     "A few clips of the same speaker, neutral or in several emotions, without labels. The answer then comes from how "
@@ -44,26 +45,27 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
     """
     gradio = import_gradio()
 
-    def ask(path: str | None, text: str | None, profile: Profile | None) -> list[Any]:
+    def ask(path: str | None, text: str | None, profile: Profile | None, before: Asked | None) -> list[Any]:
         try:
             found = answer(model, path, text or "", profile)
         except InputError as error:
-            return [_as_message(error, path), None, [], ""]
-        values = found.values
-        return [found.summary, values, found.parts, found.picture]
+            return [_as_message(error, path), None, [], "", "", None]
+        now = Asked(path, (text or "").strip(), found.values)
+        probabilities = {label: found.values[label] for label in model.target.classes}
+        return [found.summary, probabilities, found.parts, found.picture, compare(before, now), now]
 
-    def ask_again(path: str | None, text: str | None, profile: Profile | None) -> list[Any]:
-        return ask(path, text, profile) if path else [gradio.skip()] * 4
+    def ask_again(path: str | None, text: str | None, profile: Profile | None, before: Asked | None) -> list[Any]:
+        return ask(path, text, profile, before) if path else [gradio.skip()] * 6
 
-    def learn(paths: Sequence[str] | None) -> tuple[Profile | None, str]:
+    def learn(paths: Sequence[str] | None) -> tuple[Profile | None, None, str]:
         if not paths:
-            return None, NO_PROFILE
+            return None, None, NO_PROFILE
         try:
             profile = model.profile(paths)
         except InputError as error:
-            return None, f"**{_as_message(error, *paths)}**"
+            return None, None, f"**{_as_message(error, *paths)}**"
         clips = "1 clip" if profile.num_recordings == 1 else f"{profile.num_recordings} clips"
-        return profile, f"The profile of {clips} is taken into account."
+        return profile, None, f"The profile of {clips} is taken into account."
 
     with gradio.Blocks(analytics_enabled=False, title="pathosnet") as page:
         gradio.Markdown(_about(model, is_local))
@@ -72,8 +74,13 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
                 sound = gradio.Audio(
                     sources=["microphone", "upload"], type="filepath", label="Recording", buttons=["download"]
                 )
-                text = gradio.Textbox(label="What is said, if you know it", visible=model.text is not None)
-                profile = gradio.State(None)
+                text = gradio.Textbox(
+                    label="What is said, if you know it",
+                    info="Change it after an answer and press Enter to see what the words do.",
+                    visible=model.text is not None,
+                )
+                gradio.Markdown(NO_WORDS, visible=model.text is None)
+                profile, before = gradio.State(None), gradio.State(None)
                 with gradio.Accordion("The speaker's profile", open=False, visible=bool(model.network.centers)):
                     gradio.Markdown(ABOUT_PROFILES)
                     clips = gradio.File(file_count="multiple", file_types=["audio", "video"], label="Clips")
@@ -82,17 +89,19 @@ def make_page(model: PathosNet, *, is_local: bool = True) -> Any:
             with gradio.Column(min_width=300):
                 summary = gradio.Markdown(NOTHING_YET, elem_id="summary", container=True)
                 values = gradio.Label(label="Probabilities", show_heading=False, visible=bool(model.target.classes))
+                changes = gradio.Markdown(elem_id="changes")
         picture = gradio.HTML(elem_id="picture")
         parts = gradio.Dataframe(
             headers=parts_header(model), label="Parts", interactive=False, wrap=True, type="array", buttons=["copy"]
         )
-        asked, told = [sound, text, profile], [summary, values, parts, picture]
+        asked = [sound, text, profile, before]
+        told = [summary, values, parts, picture, changes, before]
         silently = {"api_visibility": "private", "show_progress_on": summary}
         button.click(ask, asked, told, api_name="answer", show_progress_on=summary)
         sound.change(ask_again, asked, told, **silently)
         text.submit(ask, asked, told, **silently)
-        changed = clips.change(learn, [clips], [profile, known], api_name="profile")
-        changed.then(ask_again, asked, told, **silently)
+        learned = clips.change(learn, [clips], [profile, before, known], api_name="profile")
+        learned.then(ask_again, asked, told, **silently)
     return page
 
 

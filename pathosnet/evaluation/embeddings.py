@@ -48,8 +48,8 @@ def plot_embeddings(tested: PredictionTable, embeddings: np.ndarray, path: str |
         numbers = np.nan_to_num(tested.numbers, nan=-1).astype(int)
         panels.append(("emotion", [target.classes[i] if i >= 0 else NOT_GIVEN for i in numbers]))
     if target.dimensions:
-        values = tested.truth[:, -len(target.dimensions) :]
-        panels += list(zip(target.dimensions, values.T, strict=True))[:MOST_DIMENSIONS]
+        rated = tested.truth[:, -len(target.dimensions) :]
+        panels += list(zip(target.dimensions, rated.T, strict=True))[:MOST_DIMENSIONS]
     columns = {name: tested.column(name) for name in ("speaker", "corpus")}
     panels += [(name, [cell or NOT_GIVEN for cell in cells]) for name, cells in columns.items() if len({*cells}) > 1]
     figure = new_figure(3.7 * len(panels), 4.6)

@@ -7,7 +7,7 @@ import soundfile
 from making import random_model, tone
 
 from pathosnet import PathosNet, Prediction
-from pathosnet.app.answers import _part, _summary, answer, draw, parts_header
+from pathosnet.app.answers import Asked, _part, _summary, answer, compare, draw, parts_header
 from pathosnet.audio.reading import read_recording
 from pathosnet.errors import InputError
 from pathosnet.features.acoustic.extractors import LogMelExtractor
@@ -104,3 +104,12 @@ def test_estimates_are_columns_of_the_parts():
     segment = Segment(1.0, 2.0, Prediction(dimensions={"valence": 1.5}, warnings=("silent",)))
     assert _part(segment) == ["1.0–2.0 s", "1.50", "silent"]
     assert _summary(segment.prediction, 40.0, [segment]).startswith("### estimates\n\n**Do not rely on it:** silent.")
+
+
+def test_other_words_are_compared_with_the_last_ones_of_the_same_recording():
+    before = Asked("a.wav", "", {"anger": 0.2, "joy": 0.6, "calm": 0.2})
+    told = compare(before, Asked("a.wav", "no *way*", {"anger": 0.7, "joy": 0.3, "calm": 0.0}))
+    assert told.startswith("**What the words change.** “no \\*way\\*” instead of no words changes most: anger (+0.50).")
+    assert "| anger | 0.20 | 0.70 | +0.50 |\n| joy | 0.60 | 0.30 | -0.30 |" in told
+    assert "changes nothing." in compare(before, Asked("a.wav", "no", before.values))
+    assert compare(None, before) == compare(before, before) == compare(before, Asked("b.wav", "no", {})) == ""

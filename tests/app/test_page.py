@@ -78,7 +78,7 @@ class Page:
         return json.loads(told.removeprefix("data: "))
 
     def ask(self, path: Path | None, session: str) -> list:
-        return self.call("answer", session, path and self.upload(path), "", None)
+        return self.call("answer", session, path and self.upload(path), "", None, None)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +106,13 @@ def shares(values):
 
 @needs_gradio
 def test_a_recording_is_answered(page, session, model, clip):
-    summary, values, parts, picture = page.ask(clip, session)
+    summary, values, parts, picture, changes, _ = page.ask(clip, session)
     expected = model.predict(clip)
     assert summary.startswith(f"### {expected.label}, ")
     assert shares(values) == pytest.approx(expected.probabilities, abs=1e-6)
     assert parts["data"][0][0] == "0.0–1.0 s"
     assert "<svg" in picture
+    assert changes == ""
 
 
 @needs_gradio
@@ -124,6 +125,25 @@ def test_a_profile_made_of_clips_changes_the_answer(page, session, model, clip, 
     assert expected != pytest.approx(model.predict(clip).probabilities, abs=1e-3)
     assert page.call("profile", session, None)[-1].startswith("No profile")
     assert shares(page.ask(clip, session)[1]) == pytest.approx(model.predict(clip).probabilities, abs=1e-6)
+
+
+@needs_gradio
+def test_other_words_show_what_they_change(session, clip, tmp_path):
+    reading = random_model()
+    reading.save_pretrained(tmp_path / "model")
+    reading = PathosNet.from_pretrained(tmp_path / "model")
+    (tmp_path / "uploads").mkdir()
+    page = Page(reading, tmp_path / "uploads")
+    try:
+        uploaded = page.upload(clip)
+        told = [page.call("answer", session, uploaded, text, None, None)[-2] for text in ("", "go away", "go away")]
+    finally:
+        page.process.kill()
+        page.process.communicate()
+    assert (told[0], told[2]) == ("", "")
+    assert "“go away” instead of no words changes most" in told[1]
+    before, now = (reading.predict(clip, text).probabilities["anger"] for text in (None, "go away"))
+    assert f"| anger | {before:.2f} | {now:.2f} | {now - before:+.2f} |" in told[1]
 
 
 @needs_gradio
@@ -144,7 +164,13 @@ def test_a_browser_shows_the_page_without_fonts_from_elsewhere(page, tmp_path):
         timeout=120,
         check=True,
     )
-    for words in ("Emotions in speech", "tells apart happiness, anger, sadness, neutral", "this computer", "Answer"):
+    for words in (
+        "Emotions in speech",
+        "tells apart happiness, anger, sadness, neutral",
+        "This model reads no text",
+        "this computer",
+        "Answer",
+    ):
         assert words in done.stdout
     assert "fonts.g" not in done.stdout
 
