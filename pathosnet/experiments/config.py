@@ -177,7 +177,10 @@ class OptimizationOptions(Options):
     scheduler_options: dict[str, Any] = option({})
     """Arguments of the scheduler; what it needs of the run's length is filled in."""
     unlock: int = option(0, ZERO_OR_MORE)
-    """Top layers of Whisper's encoder, of those that the features are made of, that learn in the second stage."""
+    """Top layers of a speech encoder, of those that the features are made of, that learn in the second stage."""
+    lora: int = option(0, ZERO_OR_MORE)
+    """Rank of low-rank changes (LoRA) that these layers learn in place of their weights; 0 for the weights. It needs
+    pathosnet[lora]."""
     encoder_learning_rate: float = option(1e-4, ABOVE_ZERO, TUNABLE)
     """Learning rate of the highest of them; none of the optimizer's weight_decay is for them."""
     encoder_layer_decay: float = option(0.5, ABOVE_ZERO)
@@ -315,6 +318,8 @@ class TrainConfig(
             raise InputError(
                 f"fold: expected 0 to num_folds - 1 of at least 2 folds, got fold {self.fold} of {self.num_folds}"
             )
+        if self.lora and not self.unlock:
+            raise InputError("lora: expected layers that learn so, such as --unlock 2, got unlock 0")
         if self.modality_dropout > 0 and not (self.acoustic and self.text):
             raise InputError("modality_dropout: expected acoustic and text features, got only one of them")
 

@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,6 +27,7 @@ from pathosnet.experiments.run_folder import (
 )
 from pathosnet.experiments.settings import stage_settings, stage_trainer
 from pathosnet.experiments.train import predict_test_part, standardized
+from pathosnet.features.acoustic.encoders.low_rank import import_peft, low_rank
 from pathosnet.features.acoustic.extractors import AcousticExtractor, SpeechEncoderExtractor
 from pathosnet.files import say_note, to_path
 from pathosnet.recognizer.recognizer import PathosNet
@@ -146,17 +148,22 @@ def finetune_fold(
     optimization = stage_settings(config).optimization_for(table.subset(split.train), target)
     trainer = stage_trainer(config, logs, logger)
     module: EmotionModule
+    changes = ExitStack()
     if train == "classifier":
         module = ClassifierModule(network, target, optimization)
         seen = table if optimization.changes_inputs else join_networks(table, module)
     else:
         unlocked = _backbones(extractors) if train == "top-layer" else []
         backbones = {name: extractors[name].unlockable for name in unlocked}
+        with seeded(config.seed):
+            for backbone in backbones.values():
+                changes.enter_context(low_rank(backbone, config.lora))
         module = NetworkModule(network, target, optimization, unlocked=backbones)  # type: ignore[arg-type]
         seen = table
         for name in unlocked:
             seen = seen.with_versions(name, hidden_versions(corpus, extractors[name], config, trained_on=split.train))
-    trainer.fit(f"fine-tuning-{train}", module, seen, parts=split)
+    with changes:
+        trainer.fit(f"fine-tuning-{train}", module, seen, parts=split)
     if train == "top-layer":
         for name in _backbones(extractors):
             table = table.with_versions(name, tuned_features(extractors[name], name, seen))
@@ -192,6 +199,8 @@ def _check(model: PathosNet, config: TrainConfig, train: TrainedPart) -> None:
     encoders = [one for one in model.extractors.values() if isinstance(one, SpeechEncoderExtractor)]
     if config.unlock and not (encoders and train == "top-layer"):
         raise InputError("unlock: is for a model with a speech encoder, and with --train top-layer; leave it out")
+    if config.lora:
+        import_peft()
     if train == "top-layer" and not (config.unlock or _backbones(model.extractors)):
         raise InputError(
             "train: the model has no pre-trained network whose top layer could learn; expected classifier or branches"

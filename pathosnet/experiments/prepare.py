@@ -19,6 +19,7 @@ from pathosnet.corpora.manifest import VOTES
 from pathosnet.errors import InputError
 from pathosnet.experiments.config import AUTO, NONE, TrainConfig
 from pathosnet.features import FastTextVectors, TextEmbedder, TextTable, WordVectors, load_encoder
+from pathosnet.features.acoustic.encoders.low_rank import import_peft
 from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
     GhostVLADExtractor,
@@ -211,6 +212,8 @@ def build_extractors(config: TrainConfig) -> dict[str, AcousticExtractor]:
             f"unlock: expected a speech encoder, such as --acoustic whisper-base, and --fine-tune true, got "
             f"{','.join(config.acoustic) or 'none'} and {str(config.fine_tune).lower()}"
         )
+    if config.lora:
+        import_peft()
     return {
         feature_name(value): _make(acoustic_features, value, _from_options(value, config), config=config)
         for value in config.acoustic

@@ -41,6 +41,7 @@ def stage_settings(config: TrainConfig) -> StageSettings:
         balanced_loss=config.class_weights == "balanced",
         temperature=config.temperature,
         fine_tune=config.fine_tune,
+        lora=config.lora,
         refit=config.refit,
     )
 

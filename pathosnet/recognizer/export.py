@@ -32,12 +32,12 @@ from pathosnet.features.acoustic.extractors import (
 )
 from pathosnet.files import file_written_aside, read_json, to_path, write_json
 from pathosnet.models import TEXT
-from pathosnet.recognizer.graphs import ExportedExtractor, ExportedNetwork, ExportedWhisper, exported
+from pathosnet.recognizer.graphs import ExportedEncoder, ExportedExtractor, ExportedNetwork, exported
 from pathosnet.recognizer.recognizer import PathosNet
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
-ExportedFeature = ExportedExtractor | ExportedWhisper
+ExportedFeature = ExportedExtractor | ExportedEncoder
 Graph = Callable[..., np.ndarray]
 """Takes arrays, by the names of the graph's inputs; returns its output."""
 

@@ -1,6 +1,7 @@
 """A model's parts as modules that can be traced: the network from padded sequences, each feature from a waveform."""
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from pathosnet.audio.level import Level, normalize_level
 from pathosnet.errors import InputError
 from pathosnet.features.acoustic import log_mel, spectrogram, whisper_log_mel
 from pathosnet.features.acoustic.encoders.base import parse_layers
+from pathosnet.features.acoustic.encoders.hugging_face import TransformersEncoder
 from pathosnet.features.acoustic.encoders.whisper import Whisper
 from pathosnet.features.acoustic.extractors import (
     AcousticExtractor,
@@ -98,8 +100,8 @@ class ExportedExtractor(nn.Module):
             self.length = self.hop = extractor.stack
         else:
             raise InputError(
-                f"{extractor.name}: cannot be exported, only logmel, vggish, ghostvlad and Whisper's encoders can; run "
-                "the model with pathosnet, or train one on those"
+                f"{extractor.name}: cannot be exported, only logmel, vggish, ghostvlad and encoders of Whisper, wav2vec 2.0, "
+                "XLS-R, HuBERT, WavLM and data2vec-audio can; run the model with pathosnet, or train one on those"
             )
         self.level: Level = extractor.level
 
@@ -129,40 +131,30 @@ class ExportedExtractor(nn.Module):
         return features
 
 
-class ExportedWhisper(nn.Module):
-    """Waveform of up to 30 s → features of Whisper's encoder, its front end included.
+class ExportedEncoder(nn.Module, ABC):
+    """Waveform of up to 30 s → features of a speech encoder, its front end included.
 
     Args:
         extractor: whose features.
     """
 
-    bands: Tensor
-    waves: Tensor
-
     def __init__(self, extractor: SpeechEncoderExtractor) -> None:
         super().__init__()
         encoder = extractor.encoder
-        assert isinstance(encoder, Whisper)
-        self.network: Any = encoder.network
         self.layers = parse_layers(extractor.layers, encoder)
         self.level: Level = extractor.level
         self.min_samples = encoder.min_samples
         self.max_samples = encoder.max_samples
         self.side_by_side = extractor.is_side_by_side
         self.pooled_vectors = extractor.pooled_vectors
-        samples = whisper_log_mel.FFT_SAMPLES
-        self.register_buffer("bands", whisper_log_mel.slaney_mel_matrix(encoder.shape.num_bands).clone())
-        self.register_buffer("waves", _windowed_waves(samples, samples))
+
+    @abstractmethod
+    def states(self, waveform: Tensor) -> Tensor:
+        """``(samples,)``, whose level is set → hidden states ``(layers, time, dim)``."""
 
     def forward(self, waveform: Tensor) -> Tensor:
         """``(samples,)`` at 16 kHz, ``min_samples`` to ``max_samples`` → ``(time, feature_dim)``."""
-        half = whisper_log_mel.FFT_SAMPLES // 2
-        padded = nn.functional.pad(normalize_level(waveform, self.level)[None, None], (half, half), mode="reflect")
-        parts = nn.functional.conv1d(padded, self.waves, stride=whisper_log_mel.HOP_SAMPLES)[0, :, :-1]
-        real, imaginary = parts.chunk(2)
-        mel = whisper_log_mel.limit_range(self.bands @ (real.square() + imaginary.square()))  # (bands, frames)
-        vectors = self.network.embed(mel)
-        states = self.network.states_from(vectors, [vectors.shape[0]], self.layers)  # (layers, time, dim)
+        states = self.states(normalize_level(waveform, self.level))
         frames = states.transpose(0, 1).flatten(1) if self.side_by_side else states.mean(dim=0)
         size = self.pooled_vectors
         if size is None:
@@ -176,14 +168,57 @@ class ExportedWhisper(nn.Module):
         return sums / there.unsqueeze(1)
 
 
-def exported(extractor: AcousticExtractor) -> "ExportedExtractor | ExportedWhisper":
+class ExportedWhisper(ExportedEncoder):
+    """Features of Whisper's encoder; the Fourier transform of its front end is a convolution."""
+
+    bands: Tensor
+    waves: Tensor
+
+    def __init__(self, extractor: SpeechEncoderExtractor) -> None:
+        super().__init__(extractor)
+        assert isinstance(extractor.encoder, Whisper)
+        self.network: Any = extractor.encoder.network
+        samples = whisper_log_mel.FFT_SAMPLES
+        num_bands = extractor.encoder.shape.num_bands
+        self.register_buffer("bands", whisper_log_mel.slaney_mel_matrix(num_bands).clone())
+        self.register_buffer("waves", _windowed_waves(samples, samples))
+
+    def states(self, waveform: Tensor) -> Tensor:
+        """``(samples,)`` → ``(layers, time, dim)``."""
+        half = whisper_log_mel.FFT_SAMPLES // 2
+        padded = nn.functional.pad(waveform[None, None], (half, half), mode="reflect")
+        parts = nn.functional.conv1d(padded, self.waves, stride=whisper_log_mel.HOP_SAMPLES)[0, :, :-1]
+        real, imaginary = parts.chunk(2)
+        mel = whisper_log_mel.limit_range(self.bands @ (real.square() + imaginary.square()))  # (bands, frames)
+        vectors = self.network.embed(mel)
+        states: Tensor = self.network.states_from(vectors, [vectors.shape[0]], self.layers)
+        return states
+
+
+class ExportedTransformer(ExportedEncoder):
+    """Features of an encoder that reads the waveform itself: wav2vec 2.0, XLS-R, HuBERT, WavLM, data2vec-audio."""
+
+    def __init__(self, extractor: SpeechEncoderExtractor) -> None:
+        super().__init__(extractor)
+        self.encoder = extractor.encoder
+
+    def states(self, waveform: Tensor) -> Tensor:
+        """``(samples,)`` → ``(layers, time, dim)``."""
+        assert isinstance(self.encoder, TransformersEncoder)
+        return self.encoder.compute(waveform.unsqueeze(0), self.layers)[:, 0]
+
+
+def exported(extractor: AcousticExtractor) -> ExportedExtractor | ExportedEncoder:
     """Returns a feature's graph as a module.
 
     Raises:
         InputError: there is none of such a feature.
     """
-    if isinstance(extractor, SpeechEncoderExtractor) and isinstance(extractor.encoder, Whisper):
-        return ExportedWhisper(extractor)
+    if isinstance(extractor, SpeechEncoderExtractor):
+        if isinstance(extractor.encoder, Whisper):
+            return ExportedWhisper(extractor)
+        if isinstance(extractor.encoder, TransformersEncoder) and extractor.encoder.prepare.reads_waveforms:
+            return ExportedTransformer(extractor)
     return ExportedExtractor(extractor)
 
 

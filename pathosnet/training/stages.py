@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pathosnet.backbones import UnlockedLayers
+from pathosnet.features.acoustic.encoders.low_rank import low_rank
 from pathosnet.features.acoustic.extractors import AcousticExtractor
 from pathosnet.features.profile import adapt_table
 from pathosnet.features.table import FeatureTable
@@ -48,6 +49,8 @@ class StageSettings:
     """Divides the ensemble's features before they are classified."""
     fine_tune: bool = True
     """Whether the layers above a frozen backbone are unlocked in a second stage."""
+    lora: int = 0
+    """Rank of the changes that a speech encoder's layers learn in place of their weights; 0 for the weights."""
     refit: bool = False
     """Whether everything is trained once more, on the training and the validation part, for the epochs found."""
 
@@ -86,7 +89,7 @@ def train_stages(
 
     1. With the backbone frozen, branches and classifier are trained.
     2. If the backbone has layers to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc, a speech encoder: as many of the
-       top as it is told), they are trained along; the learning rate starts from that of the last epoch before. The
+       top as it is told), they are trained along, or low-rank changes of an encoder's; the learning rate starts from that of the last epoch before. The
        extractor keeps the tuned layers.
     3. A new classifier is learned on the concatenated features of several networks.
 
@@ -178,8 +181,9 @@ class _Stages:
             if backbone is not None and self.settings.fine_tune:
                 hidden = inputs.with_versions(name, self.hidden_features(self.extractors[name]))
                 continued = replace(optimization, learning_rate=first.last_learning_rate)
-                module = NetworkModule(network, self.target, continued, unlocked={name: backbone})
-                self._fit(f"{name}-2-unlocked", module, hidden)
+                with low_rank(backbone, self.settings.lora):
+                    module = NetworkModule(network, self.target, continued, unlocked={name: backbone})
+                    self._fit(f"{name}-2-unlocked", module, hidden)
                 self.table = self.table.with_versions(name, tuned_features(self.extractors[name], name, hidden))
         return network
 

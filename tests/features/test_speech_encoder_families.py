@@ -9,8 +9,10 @@ import torch
 
 from pathosnet.errors import InputError
 from pathosnet.features.acoustic.encoders.bundles import open_bundle
+from pathosnet.features.acoustic.encoders.low_rank import low_rank
 from pathosnet.features.acoustic.encoders.opening import open_speech_encoder
 from pathosnet.features.acoustic.extractors.speech_encoder import SpeechEncoderExtractor, make_encoder_extractor
+from pathosnet.recognizer.graphs import exported
 
 transformers = pytest.importorskip("transformers")
 
@@ -87,6 +89,55 @@ def test_held_encoders_are_opened_again(family, tmp_path):
     encoder = open_speech_encoder(f"hf:{family[0]}")
     encoder.save(tmp_path)
     assert open_speech_encoder(f"hf:{tmp_path}").source.sha256 == encoder.source.sha256
+
+
+@pytest.mark.parametrize("layers", ["2", "0-2", "1,3", "learned"])
+@pytest.mark.parametrize("unlocked", [1, 2, 9])
+def test_unlocked_layers_go_on_to_the_same_features(family, layers, unlocked):
+    extractor = make_encoder_extractor(f"hf:{family[0]}", layers=layers, rate=10, unlocked=unlocked)
+    clips = noise(0.6, 1.0, 0.01)
+    top = extractor.unlockable
+    with torch.no_grad():
+        found = top.trainable_sequences(extractor.extract(clips, "frozen"))
+    for one, expected in zip(found, extractor.extract(clips), strict=True):
+        torch.testing.assert_close(one, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_low_rank_changes_begin_at_nothing_and_are_added_to_the_weights(family):
+    extractor = make_encoder_extractor(f"hf:{family[0]}", layers="1,3", rate=10, unlocked=2)
+    hidden = extractor.extract(noise(0.6, 1.0), "frozen")
+    top = extractor.unlockable
+    names = list(top.state_dict())
+    with torch.no_grad():
+        before = top.trainable_sequences(hidden)
+    with low_rank(top, 2):
+        trained = list(top.unlocked_layer.parameters())
+        assert {name.split(".")[-2] for name, value in top.named_parameters() if value.requires_grad} == {"default"}
+        with torch.no_grad():
+            torch.testing.assert_close(top.trainable_sequences(hidden), before, atol=0, rtol=0)
+        for value in trained:
+            torch.nn.init.normal_(value, std=0.3)
+        changed = top.trainable_sequences(hidden)
+        sum(one.square().sum() for one in changed).backward()
+        assert all(value.grad.abs().sum() > 0 for value in trained)
+    assert list(top.state_dict()) == names
+    with torch.no_grad():
+        merged = top.trainable_sequences(hidden)
+    assert (merged[0] - before[0]).abs().max() > 0.1
+    torch.testing.assert_close(merged, changed, atol=1e-5, rtol=1e-5)
+
+
+def test_the_graph_computes_the_same_features_from_a_waveform(family):
+    extractor = make_encoder_extractor(f"hf:{family[0]}", layers="1,2", rate=10)
+    if "Wav2Vec2Bert" in type(family[1]).__name__:
+        with pytest.raises(InputError, match="cannot be exported, only logmel"):
+            exported(extractor)
+        return
+    graph = exported(extractor).eval()
+    for samples in (graph.min_samples, graph.min_samples + 1, 7_777, 30_000):
+        (waveform,) = noise(samples / 16_000)
+        with torch.no_grad():
+            torch.testing.assert_close(graph(waveform), extractor(waveform), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

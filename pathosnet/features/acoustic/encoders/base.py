@@ -47,6 +47,8 @@ class SpeechEncoder(nn.Module, ABC):
     """
 
     source: EncoderSource | None = None
+    norm: nn.Module | None = None
+    """What normalizes the hidden states of the last layer, if it is not a part of that."""
 
     def __init__(
         self,
@@ -79,6 +81,30 @@ class SpeechEncoder(nn.Module, ABC):
         Returns:
             For each recording ``(layers, time, dim)``.
         """
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """Its layers, the lowest first.
+
+        Raises:
+            InputError: they cannot be run apart from the rest.
+        """
+        name = self.source.name if self.source else type(self).__name__
+        raise InputError(f"unlock: expected an encoder hf:NAME, not torchaudio's, got {name}; use 0 with it")
+
+    def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
+        """Goes on from the hidden states of one layer; only of an encoder that has ``layers``.
+
+        Args:
+            x: of all recordings behind one another, ``(vectors, dim)``.
+            lengths: vectors of each recording.
+            layers: see ``forward``; none below ``start``.
+            start: the layer that ``x`` comes from.
+
+        Returns:
+            ``(layers, vectors, dim)``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def save(self, folder: Path) -> None:

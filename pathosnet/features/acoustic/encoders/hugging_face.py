@@ -50,13 +50,42 @@ class TransformersEncoder(SpeechEncoder):
 
     def forward(self, waveforms: Sequence[Tensor], layers: Sequence[int]) -> list[Tensor]:
         """Computes ``(layers, time, dim)`` for each recording, see SpeechEncoder."""
+        return by_length(waveforms, lambda batch: self.compute(batch, layers))
+
+    def compute(self, batch: Tensor, layers: Sequence[int]) -> Tensor:
+        """Computes hidden states of recordings of one length: ``(batch, samples)`` → ``(layers, batch, time, dim)``."""
+        inputs = self.prepare(batch)
+        return hidden_states(lambda: self.network(**inputs), self.layers, layers)
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """Its layers, the lowest first."""
         encoder: Any = self.network.encoder
+        return list(encoder.layers)
 
-        def compute(batch: Tensor) -> Tensor:
-            inputs = self.prepare(batch)
-            return hidden_states(lambda: self.network(**inputs), encoder.layers, layers)
+    def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
+        """Goes on from the hidden states of one layer, recording by recording, see SpeechEncoder."""
+        found = []
+        for vectors in x.split(list(lengths)):
+            hidden = vectors.unsqueeze(0)
+            positions = self._positions(hidden)
+            kept = [hidden] if start in layers else []
+            for number, layer in enumerate(self.layers[start : layers[-1]], start + 1):
+                answer = layer(hidden, **positions)
+                hidden = answer[0] if isinstance(answer, tuple) else answer
+                if number in layers:
+                    kept.append(hidden)
+            found.append(torch.cat(kept))
+        return torch.cat(found, dim=1)
 
-        return by_length(waveforms, compute)
+    def _positions(self, hidden: Tensor) -> dict[str, Tensor]:
+        """Returns what layers are told of positions: in WavLM by the lowest layer, in w2v-BERT by the encoder."""
+        encoder: Any = self.network.encoder
+        attention: Any = getattr(self.layers[0], "attention", None)
+        if hasattr(attention, "rel_attn_embed"):
+            return {"position_bias": attention.compute_bias(hidden.shape[1], hidden.shape[1])}
+        embed = getattr(encoder, "embed_positions", None)
+        return {} if embed is None else {"relative_position_embeddings": embed(hidden)}
 
     def save(self, folder: Path) -> None:
         """Writes network and preparation as transformers does."""
@@ -74,10 +103,11 @@ class Preparation:
 
     def __init__(self, extractor: Any) -> None:
         self.extractor = extractor
+        self.reads_waveforms = not hasattr(extractor, "num_mel_bins")  # w2v-BERT reads mel frames
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """``(batch, samples)`` → the network's arguments."""
-        if hasattr(self.extractor, "num_mel_bins"):  # w2v-BERT reads mel frames
+        if not self.reads_waveforms:
             rows = [row.cpu().numpy() for row in batch]
             found = self.extractor(rows, sampling_rate=SAMPLE_RATE, return_tensors="pt")
             return {"input_features": found["input_features"].to(batch.device)}

@@ -1,12 +1,12 @@
-"""Top layers of Whisper's encoder, which the second stage of training unlocks."""
+"""Top layers of a speech encoder, which the second stage of training unlocks."""
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pathosnet.features.acoustic.encoders.whisper import Whisper
+from pathosnet.features.acoustic.encoders.base import SpeechEncoder
 
 
 class TopLayers(nn.Module):
@@ -21,11 +21,17 @@ class TopLayers(nn.Module):
         count: layers to unlock; all if there are not as many.
         finish: makes features ``(time, feature_dim)`` of a recording's hidden states ``(layers, time, dim)``.
         feature_dim: of the features.
+
+    Raises:
+        InputError: of this encoder no layers can be unlocked.
     """
+
+    changes: Sequence[nn.Module] | None = None
+    """What is trained of each layer in place of its weights, the highest layer first; see ``low_rank``."""
 
     def __init__(
         self,
-        encoder: Whisper,
+        encoder: SpeechEncoder,
         layers: Sequence[int],
         count: int,
         *,
@@ -33,17 +39,16 @@ class TopLayers(nn.Module):
         feature_dim: int,
     ) -> None:
         super().__init__()
-        network: Any = encoder.network
         self.start = max(0, layers[-1] - count)
         self.below = [layer for layer in layers if layer < self.start]
         self.above = [layer for layer in layers if layer >= self.start]
         self.finish = finish
         self.feature_dim = feature_dim
         self.dim = encoder.dim
-        self.window = encoder.shape.num_positions
-        self.layers = nn.ModuleList(network.layers[self.start : layers[-1]])
-        self.norm: nn.Module | None = network.layer_norm if layers[-1] == encoder.num_layers else None
-        self._network = (network,)  # not a part: its other layers are not trained
+        self.window = (encoder.max_samples or sys.maxsize) // encoder.hop_samples
+        self.layers = nn.ModuleList(encoder.layers[self.start : layers[-1]])
+        self.norm = encoder.norm if layers[-1] == encoder.num_layers else None
+        self._encoder = (encoder,)  # not a part: its other layers are not trained
 
     @property
     def read(self) -> list[int]:
@@ -53,11 +58,13 @@ class TopLayers(nn.Module):
     @property
     def unlocked_layer(self) -> nn.Module:
         """All that is trained."""
-        return self
+        return self if self.changes is None else nn.ModuleList(self.changes)
 
     @property
-    def layers_from_top(self) -> list[nn.Module]:
-        """The layers, the highest first, the norm above the last layer with it."""
+    def layers_from_top(self) -> Sequence[nn.Module]:
+        """What is trained of the layers, the highest first, the norm above the last layer with it."""
+        if self.changes is not None:
+            return self.changes
         top = list(self.layers)[::-1]
         return top if self.norm is None else [nn.ModuleList([top[0], self.norm]), *top[1:]]
 
@@ -76,7 +83,7 @@ class TopLayers(nn.Module):
             return [one.new_zeros(0, self.feature_dim) for one in hidden]
         together = torch.cat(list(hidden)).unflatten(1, (-1, self.dim)).transpose(0, 1)  # (layers, vectors, dim)
         states = torch.cat(
-            [together[:-1], self._network[0].states_from(together[-1], pieces, self.above, start=self.start)]
+            [together[:-1], self._encoder[0].states_from(together[-1], pieces, self.above, start=self.start)]
         )
         return [
             self.finish(one) if one.shape[1] else one.new_zeros(0, self.feature_dim)

@@ -8,7 +8,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from pathosnet.backbones.speech_encoder import WhisperEncoder, WhisperShape
 from pathosnet.errors import InputError
@@ -50,11 +50,23 @@ class Whisper(SpeechEncoder):
             default_layers=(min(shape.num_layers // 2, last), last),
         )
         self.shape = shape
+        self.norm = network.layer_norm
 
     def forward(self, waveforms: Sequence[Tensor], layers: Sequence[int]) -> list[Tensor]:
         """Computes ``(layers, time, dim)`` for each recording, see SpeechEncoder."""
         mels = [whisper_log_mel(waveform, self.shape.num_bands) for waveform in waveforms]
         states: list[Tensor] = self.network(mels, layers)
+        return states
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """Its layers, the lowest first."""
+        layers: nn.ModuleList = self.network.layers  # type: ignore[assignment]
+        return list(layers)
+
+    def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
+        """Goes on from the hidden states of one layer, see SpeechEncoder."""
+        states: Tensor = self.network.states_from(x, lengths, layers, start=start)  # type: ignore[operator]
         return states
 
     def save(self, folder: Path) -> None:

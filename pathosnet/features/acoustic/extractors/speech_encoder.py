@@ -21,7 +21,6 @@ from pathosnet.features.acoustic.encoders.base import (
 )
 from pathosnet.features.acoustic.encoders.opening import HUB_PREFIX, open_same, open_speech_encoder
 from pathosnet.features.acoustic.encoders.top_layers import TopLayers
-from pathosnet.features.acoustic.encoders.whisper import Whisper
 from pathosnet.features.acoustic.extractors.base import AcousticExtractor, Part, Precision, register_extractor
 from pathosnet.features.registry import feature_name
 
@@ -50,7 +49,7 @@ class SpeechEncoderExtractor(AcousticExtractor):
         precision: of dense layers.
         feature_dim: known without the encoder.
         unlocked: layers that the second stage of training unlocks, the highest of those that are computed; more than
-            there are stand for all. Of Whisper's encoder alone.
+            there are stand for all. Not of torchaudio's encoders.
     """
 
     name = "speech-encoder"
@@ -155,12 +154,10 @@ class SpeechEncoderExtractor(AcousticExtractor):
         """The layers that the second stage of training unlocks; None if there are none.
 
         Raises:
-            InputError: the encoder is of another family than Whisper's.
+            InputError: of this encoder no layers can be unlocked.
         """
         if not self.unlocked:
             return None
-        if not isinstance(self.encoder, Whisper):
-            raise InputError(f"unlock: expected an encoder of Whisper's family, got {self.source.name}; use 0 with it")
         layers, dim = parse_layers(self.layers, self.encoder), self.feature_dim
         return TopLayers(self.encoder, layers, self.unlocked, finish=self._finished, feature_dim=dim)
 
