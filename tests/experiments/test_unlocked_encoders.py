@@ -1,6 +1,7 @@
 """The second stage for speech encoders: their top layers learn, the rest is computed once."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -158,6 +159,61 @@ def test_without_a_step_the_model_is_the_frozen_one(encoder, corpus, tmp_path):
     clip = corpus.parent / "sadness_1.wav"
     found, expected = (list(run.model.predict(clip).probabilities.values()) for run in (one, other))
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def low_rank_run(encoder, corpus, tmp_path_factory):
+    pytest.importorskip("peft")
+    return train(corpus, tmp_path_factory.mktemp("runs") / "lora", config(encoder, lora=2, refit=True))
+
+
+def test_low_rank_changes_end_up_in_plain_layers(low_rank_run, run, encoder, corpus, monkeypatch):
+    frozen = make_encoder_extractor(f"hf:{encoder}", layers="1,2,3", rate=0.0).encoder.network
+    (extractor,) = low_rank_run.model.extractors.values()
+    tuned = extractor.encoder.network
+    assert tuned.state_dict().keys() == frozen.state_dict().keys()
+    for part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "fc1", "fc2"):
+        change = (tuned.layers[1].get_submodule(part).weight - frozen.layers[1].get_submodule(part).weight).detach()
+        assert change.abs().max() > 1e-4
+        assert torch.linalg.matrix_rank(change, atol=1e-6) == 2
+    assert torch.equal(tuned.layers[1].fc1.bias, frozen.layers[1].fc1.bias)
+    assert torch.equal(tuned.layer_norm.weight, frozen.layer_norm.weight)
+    assert torch.equal(tuned.layers[0].fc1.weight, frozen.layers[0].fc1.weight)
+    saved, unlocked = (load_file(one.folder / "model.safetensors").keys() for one in (low_rank_run, run))
+    assert saved == unlocked
+    monkeypatch.setitem(sys.modules, "peft", None)
+    clip = corpus.parent / "anger_0.wav"
+    assert PathosNet.from_pretrained(low_rank_run.folder).predict(clip) == low_rank_run.model.predict(clip)
+
+
+def test_low_rank_changes_that_learned_nothing_leave_the_frozen_model(encoder, corpus, tmp_path):
+    pytest.importorskip("peft")
+    still = config(encoder, lora=2, encoder_learning_rate=1e-30, learning_rate=1e-30, min_learning_rate=1e-30)
+    one = train(corpus, tmp_path / "lora", still)
+    other = train(corpus, tmp_path / "frozen", still.replace(unlock=0, lora=0))
+    clip = corpus.parent / "sadness_1.wav"
+    found, expected = (list(run.model.predict(clip).probabilities.values()) for run in (one, other))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_fine_tuning_learns_low_rank_changes(encoder, corpus, tmp_path):
+    pytest.importorskip("peft")
+    plain = train(corpus, tmp_path / "plain", config(encoder, unlock=0))
+    options = TrainConfig(**{**OPTIONS, "labels": "corpus", "unlock": 1, "lora": 2})
+    tuned = finetune(plain.folder, corpus, tmp_path / "tuned", config=options, train="top-layer")
+    before, after = (next(iter(one.model.extractors.values())).encoder.network for one in (plain, tuned))
+    change = (after.layers[2].fc1.weight - before.layers[2].fc1.weight).detach()
+    assert torch.linalg.matrix_rank(change, atol=1e-6) == 2
+    clip = corpus.parent / "anger_0.wav"
+    assert PathosNet.from_pretrained(tuned.folder).predict(clip) == tuned.model.predict(clip)
+
+
+def test_low_rank_changes_need_layers_and_peft(encoder, corpus, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="lora: expected layers that learn so, such as --unlock 2, got unlock 0"):
+        config(encoder, unlock=0, lora=2)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(InputError, match=r"^lora: needs the peft package; pip install 'pathosnet\[lora\]'$"):
+        train(corpus, tmp_path / "run", config(encoder, lora=2))
 
 
 def test_fine_tuning_unlocks_layers_and_keeps_those_that_were_tuned(encoder, corpus, run, tmp_path):

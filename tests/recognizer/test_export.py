@@ -201,7 +201,7 @@ def test_an_extractor_that_cannot_be_exported_says_so(tmp_path):
 
     model = PathosNet(EmotionNetwork({"loudness": 1}, 4), {"loudness": Loudness(1)}, None)
     with pytest.raises(
-        InputError, match=r"loudness: cannot be exported, only logmel, vggish, ghostvlad and Whisper's encoders can"
+        InputError, match=r"loudness: cannot be exported, only logmel, vggish, ghostvlad and encoders of Whisper, wav"
     ):
         export(model, tmp_path / "model.pt2")
     assert not list(tmp_path.iterdir())

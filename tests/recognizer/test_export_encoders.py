@@ -1,4 +1,4 @@
-"""Models on Whisper's encoder as graphs, from a waveform to probabilities."""
+"""Models on speech encoders as graphs, from a waveform to probabilities."""
 
 import json
 
@@ -37,6 +37,20 @@ def test_the_module_computes_the_same_features(encoder, layers, rate, level):
         waveform = torch.randn(samples, generator=generator) / 10
         with torch.no_grad():
             torch.testing.assert_close(graph(waveform), extractor(waveform), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["Wav2Vec2", "Hubert", "WavLM"])
+def test_encoders_of_transformers_are_graphs_too(kind, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
+    narrow = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+    network = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**sizes, **narrow))
+    network.eval().save_pretrained(tmp_path / "encoder")
+    extractor = extractor_of(tmp_path / "encoder", "1,2", 10.0)
+    model = PathosNet(EmotionNetwork({"encoder": 32}, 4), {"encoder": extractor}, None)
+    export(model, tmp_path / "model.onnx")
+    assert max(check(model, tmp_path / "model.onnx").values()) < TOLERANCE
 
 
 def test_the_whole_model_answers_the_same_without_this_library(encoder, tmp_path):

@@ -28,7 +28,8 @@ def hidden_states(run: Callable[[], Any], layers: Sequence[nn.Module], wanted: S
 
     def note(number: int, value: Any) -> None:
         noted[number] = value[0] if isinstance(value, (tuple, list)) else value
-        if number == wanted[-1]:
+        # What traces a network must see it end; what nobody reads is left out of the graph.
+        if number == wanted[-1] and not torch.compiler.is_compiling():
             raise _EnoughError
 
     def before_first(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
