@@ -100,8 +100,9 @@ class ExportedExtractor(nn.Module):
             self.length = self.hop = extractor.stack
         else:
             raise InputError(
-                f"{extractor.name}: cannot be exported, only logmel, vggish, ghostvlad and encoders of Whisper, wav2vec 2.0, "
-                "XLS-R, HuBERT, WavLM and data2vec-audio can; run the model with pathosnet, or train one on those"
+                f"{extractor.name}: cannot be exported, only logmel, vggish, ghostvlad and encoders of Whisper, "
+                "wav2vec 2.0, XLS-R, HuBERT, WavLM and data2vec-audio can; run the model with pathosnet, or train one "
+                "on those"
             )
         self.level: Level = extractor.level
 

@@ -89,8 +89,8 @@ def train_stages(
 
     1. With the backbone frozen, branches and classifier are trained.
     2. If the backbone has layers to unlock (VGGish: conv4_2, Thin ResNet-34: x_fc, a speech encoder: as many of the
-       top as it is told), they are trained along, or low-rank changes of an encoder's; the learning rate starts from that of the last epoch before. The
-       extractor keeps the tuned layers.
+       top as it is told), they are trained along, or low-rank changes of an encoder's; the learning rate starts from
+       that of the last epoch before. The extractor keeps the tuned layers.
     3. A new classifier is learned on the concatenated features of several networks.
 
     Args:

@@ -47,8 +47,6 @@ class SpeechEncoder(nn.Module, ABC):
     """
 
     source: EncoderSource | None = None
-    norm: nn.Module | None = None
-    """What normalizes the hidden states of the last layer, if it is not a part of that."""
 
     def __init__(
         self,
@@ -91,6 +89,11 @@ class SpeechEncoder(nn.Module, ABC):
         """
         name = self.source.name if self.source else type(self).__name__
         raise InputError(f"unlock: expected an encoder hf:NAME, not torchaudio's, got {name}; use 0 with it")
+
+    @property
+    def norm(self) -> nn.Module | None:
+        """What normalizes the hidden states of the last layer, if it is not a part of that."""
+        return None
 
     def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
         """Goes on from the hidden states of one layer; only of an encoder that has ``layers``.

@@ -50,7 +50,6 @@ class Whisper(SpeechEncoder):
             default_layers=(min(shape.num_layers // 2, last), last),
         )
         self.shape = shape
-        self.norm = network.layer_norm
 
     def forward(self, waveforms: Sequence[Tensor], layers: Sequence[int]) -> list[Tensor]:
         """Computes ``(layers, time, dim)`` for each recording, see SpeechEncoder."""
@@ -63,6 +62,12 @@ class Whisper(SpeechEncoder):
         """Its layers, the lowest first."""
         layers: nn.ModuleList = self.network.layers  # type: ignore[assignment]
         return list(layers)
+
+    @property
+    def norm(self) -> nn.Module:
+        """What normalizes the hidden states of the last layer."""
+        norm: nn.Module = self.network.layer_norm  # type: ignore[assignment]
+        return norm
 
     def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
         """Goes on from the hidden states of one layer, see SpeechEncoder."""
