@@ -1,13 +1,15 @@
 """Speed of Whisper's encoder on short clips: here, in transformers as its documentation has it, and in CTranslate2.
 
-    python benchmarks/encoders.py FOLDER [--ctranslate2 CONVERTED] [--clips 16] [--threads 1]
+    python benchmarks/encoders.py FOLDER [--ctranslate2 CONVERTED] [--clips 16] [--threads 1] [--clock cpu]
 
-FOLDER is a Hugging Face folder of a Whisper model, CONVERTED what ``ct2-transformers-converter`` makes of it.
+FOLDER is a Hugging Face folder of a Whisper model, CONVERTED what ``ct2-transformers-converter --quantization float32``
+makes of it. All take turns in one process, a large matrix product among them, so that what else a machine does meets
+each alike; ``--clock cpu`` counts the processor's time, for one thread on a machine that is not idle.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +19,24 @@ from pathosnet.features.acoustic.encoders.opening import open_speech_encoder
 from pathosnet.features.acoustic.whisper_log_mel import whisper_log_mel
 
 
-def measure(run: Callable[[], object], repetitions: int) -> float:
-    """Returns the seconds of the fastest of several runs, after one that does not count."""
-    run()
-    seconds = []
-    for _ in range(repetitions):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+SIZE = 2048
+PRODUCT = "matrix product"
+ALL, CONVERTED, DOCUMENTED = "here, all layers", "CTranslate2, float32", "transformers, as documented"
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+FEW = 2  # clips of those that are padded to 30 s
 
 
-def product_rate(size: int = 1024) -> float:
-    """Returns floating-point operations a second of a large matrix product."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    return 2 * size**3 / measure(lambda: a @ b, 10)
+def take_turns(
+    runs: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
+) -> dict[str, np.ndarray]:
+    """Returns the seconds of each run in every round, after a round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            started = clock()
+            run()
+            seconds[name].append(clock() - started)
+    return {name: np.array(own[1:]) for name, own in seconds.items()}
 
 
 def operations(vectors: int, dim: int, hidden_dim: int, layers: int, bands: int) -> float:
@@ -48,68 +53,71 @@ def main() -> None:
     parser.add_argument("--ctranslate2", type=Path)
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     generator = np.random.default_rng(0)
     lengths = generator.uniform(2.0, 5.0, options.clips)
     waveforms = [torch.from_numpy(0.1 * generator.standard_normal(round(16_000 * s))).float() for s in lengths]
     encoder = open_speech_encoder(f"hf:{options.folder}")
-    shape = encoder.network.shape
     every = [encoder.num_layers]
-    print(f"{options.clips} clips, {sum(lengths):.0f} s in all, {options.threads} threads")
-    rate = product_rate()
+    matrix = torch.randn(SIZE, SIZE)
 
-    def report(name: str, seconds: float, layers: int | None = None) -> None:
-        line = f"{name}: {1000 * seconds / options.clips:.0f} ms a clip"
-        if layers is not None:
-            vectors = [round(50 * s) for s in lengths]
-            done = sum(
-                operations(v, shape.dim, shape.hidden_dim, layers=layers, bands=shape.num_bands) for v in vectors
-            )
-            line += f", {100 * done / seconds / rate:.0f} % of the rate of a matrix product"
-        print(line, flush=True)
+    def here(clips: list[torch.Tensor], precision: torch.dtype = torch.float32) -> list[torch.Tensor]:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            return encoder(clips, every)
 
-    with torch.inference_mode():
-        batch = measure(lambda: encoder(waveforms, every), options.repetitions)
-        report("here, all layers, together", batch, encoder.num_layers)
-        first = measure(lambda: encoder(waveforms, range(3, 6)), options.repetitions)
-        report("here, layers 3-5, together", first, 5)
-        report("here, all layers, one by one", measure(lambda: [encoder([w], every) for w in waveforms], 1))
-        with torch.autocast("cpu", torch.bfloat16):
-            report("here, all layers, together, bf16", measure(lambda: encoder(waveforms, every), options.repetitions))
-            reduced = encoder(waveforms, range(3, 6))
-        exact = encoder(waveforms, range(3, 6))
-        errors = [(a.float() - b).norm() / b.norm() for a, b in zip(reduced, exact, strict=True)]
-        print(f"bf16: relative error of the layers' states {max(errors):.4f}")
-    transformers_seconds(options, waveforms, report)
+    runs: dict[str, Callable[[], object]] = {
+        PRODUCT: lambda: matrix @ matrix,
+        ALL: lambda: here(waveforms),
+        "here, one by one": lambda: [here([one]) for one in waveforms],
+        "here, bf16": lambda: here(waveforms, torch.bfloat16),
+        DOCUMENTED: as_documented(options.folder, waveforms[:FEW]),
+    }
     if options.ctranslate2:
-        ctranslate2_seconds(options, waveforms, report)
+        runs |= {f"{CONVERTED}, batches of {n}": converted(options, waveforms, n) for n in (1, 8)}
+    seconds = take_turns(runs, options.rounds, CLOCKS[options.clock])
+    seconds[DOCUMENTED] *= sum(lengths) / sum(lengths[:FEW])
+    rate = 2 * SIZE**3 / seconds.pop(PRODUCT)
+    print(f"{options.clips} clips, {sum(lengths):.0f} s in all, threads: {options.threads}, clock: {options.clock}")
+    for name, own in seconds.items():
+        ratios = own / seconds[ALL]
+        print(
+            f"{name}: {1000 * np.median(own) / options.clips:.0f} ms a clip, {np.median(ratios):.2f} times the first "
+            f"({ratios.min():.2f}-{ratios.max():.2f})"
+        )
+    shape = encoder.network.shape
+    sizes = {"layers": shape.num_layers, "bands": shape.num_bands}
+    done = sum(operations(round(50 * s), shape.dim, shape.hidden_dim, **sizes) for s in lengths)
+    print(f"share of the matrix product's rate: {100 * np.median(done / seconds[ALL] / rate):.0f} %")
+    quarter = waveforms[: max(1, options.clips // 4)]
+    growth = {str(n): lambda n=n: here(quarter * n) for n in (1, 4, 16)}
+    found = take_turns(growth, max(1, options.rounds // 2), CLOCKS[options.clock])
+    print("clips 1x, 4x, 16x:", ", ".join(f"{np.median(own / found['1']):.2f}" for own in found.values()))
 
 
-def transformers_seconds(
-    options: argparse.Namespace, waveforms: list[torch.Tensor], report: Callable[..., None]
-) -> None:
-    """Measures transformers as documented: a feature extractor that pads to 30 s, then the encoder."""
+def as_documented(folder: Path, waveforms: list[torch.Tensor]) -> Callable[[], object]:
+    """Returns transformers as documented: a feature extractor that pads to 30 s, then the encoder."""
     from transformers import WhisperFeatureExtractor, WhisperModel
 
-    model = WhisperModel.from_pretrained(options.folder, dtype=torch.float32).eval()
-    extractor = WhisperFeatureExtractor.from_pretrained(options.folder)
-    few = waveforms[:4]
+    model = WhisperModel.from_pretrained(folder, dtype=torch.float32).eval()
+    extractor = WhisperFeatureExtractor.from_pretrained(folder)
 
     def run() -> None:
-        for waveform in few:
+        for waveform in waveforms:
             inputs = extractor(waveform.numpy(), sampling_rate=16_000, return_tensors="pt")
-            model.encoder(inputs.input_features)
+            with torch.inference_mode():
+                model.encoder(inputs.input_features)
 
-    with torch.inference_mode():
-        report("transformers, as documented", measure(run, 1) * len(waveforms) / len(few))
+    return run
 
 
-def ctranslate2_seconds(
-    options: argparse.Namespace, waveforms: list[torch.Tensor], report: Callable[..., None]
-) -> None:
-    """Measures CTranslate2's encoder in float32, on clips that are not padded, in order of length in batches of 8."""
+def converted(options: argparse.Namespace, waveforms: list[torch.Tensor], size: int) -> Callable[[], object]:
+    """Returns CTranslate2's encoder in float32 on clips in order of length, padded to the longest of a batch.
+
+    It reads mel frames, which have been computed before.
+    """
     import ctranslate2
 
     model = ctranslate2.models.Whisper(
@@ -117,15 +125,14 @@ def ctranslate2_seconds(
     )
     mels = sorted((whisper_log_mel(waveform).numpy() for waveform in waveforms), key=lambda mel: mel.shape[1])
 
-    def encode(batch: list[np.ndarray]) -> None:
-        longest = max(mel.shape[1] for mel in batch)
-        padded = np.stack([np.pad(mel, ((0, 0), (0, longest - mel.shape[1]))) for mel in batch])
-        model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(padded)))
+    def run() -> None:
+        for i in range(0, len(mels), size):
+            batch = mels[i : i + size]
+            longest = max(mel.shape[1] for mel in batch)
+            padded = np.stack([np.pad(mel, ((0, 0), (0, longest - mel.shape[1]))) for mel in batch])
+            model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(padded)))
 
-    for size in (1, 8):
-        batches = [mels[i : i + size] for i in range(0, len(mels), size)]
-        seconds = measure(lambda batches=batches: [encode(batch) for batch in batches], options.repetitions)
-        report(f"CTranslate2, float32, batches of {size}, without the front end", seconds)
+    return run
 
 
 if __name__ == "__main__":

@@ -65,13 +65,13 @@ def _projections(layers: nn.Module) -> Iterator[str]:
 
 
 def _matrices(layer: nn.Module) -> nn.ModuleList:
-    return nn.ModuleList(
-        matrices[ADAPTER] for part in layer.modules() if _is_changed(part) for matrices in (part.lora_A, part.lora_B)
-    )
+    changed: list[Any] = [part for part in layer.modules() if _is_changed(part)]
+    return nn.ModuleList(matrices[ADAPTER] for part in changed for matrices in (part.lora_A, part.lora_B))
 
 
 def _merge(layers: nn.Module) -> None:
-    for name, part in list(layers.named_modules()):
+    named: list[tuple[str, Any]] = list(layers.named_modules())
+    for name, part in named:
         if _is_changed(part):
             part.merge()
             parent, _, own = name.rpartition(".")
