@@ -18,7 +18,6 @@ import torch
 from pathosnet.features.acoustic.encoders.opening import open_speech_encoder
 from pathosnet.features.acoustic.whisper_log_mel import whisper_log_mel
 
-
 SIZE = 2048
 PRODUCT = "matrix product"
 ALL, CONVERTED, DOCUMENTED = "here, all layers", "CTranslate2, float32", "transformers, as documented"
