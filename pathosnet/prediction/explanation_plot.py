@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FOR, AGAINST = "#d1495b", "#3d6fb4"
+MOST_LETTERS = 60
 Draw = Callable[["Axes", Explanation, Tensor | None], None]
 
 
@@ -101,14 +102,15 @@ def _draw_alone(axes: "Axes", explanation: Explanation, _: Tensor | None) -> Non
 
 def _draw_nearest(axes: "Axes", explanation: Explanation, _: Tensor | None) -> None:
     nearest = explanation.nearest or ()
-    axes.barh(range(len(nearest)), [one.distance for one in nearest], color="tab:gray")
-    names = [
-        ", ".join(filter(None, (one.name if len(one.name) <= 40 else f"{one.name[:39]}…", one.label, one.speaker)))
-        for one in nearest
-    ]
-    axes.set_yticks(range(len(nearest)), names, parse_math=False)
+    axes.barh(range(len(nearest)), [one.distance for one in nearest], color="lightgray")
+    for i, one in enumerate(nearest):
+        name = one.name if len(one.name) <= MOST_LETTERS else f"{one.name[: MOST_LETTERS - 1]}…"
+        told = ", ".join(filter(None, (name, one.label, one.speaker)))
+        axes.text(0.005, i, told, transform=axes.get_yaxis_transform(), va="center", fontsize=9, parse_math=False)
+    axes.set_yticks([])
+    axes.set_ylabel("nearest")
     axes.invert_yaxis()
-    axes.set_xlim(left=0.0)
+    axes.set_xlim(0.0, max([one.distance for one in nearest], default=0.0) or 1.0)
     axes.set_xlabel("cosine distance of the nearest training utterances (file, label, speaker)")
 
 
