@@ -48,6 +48,7 @@ CHEAP_FOR = {
 ELSEWHERE = {
     "pathosnet baseline": "tests/experiments/test_baseline.py, with made features",
     "pathosnet cross-validate emovo.csv --preset speech": "tests/experiments/test_presets.py; it needs Whisper-base",
+    "pathosnet train cremad.csv": "tests/experiments/test_presets.py and test_soft_labels.py; it needs Whisper-base",
     "pathosnet train corpus.csv --preset speech --unlock": "tests/experiments/test_unlocked_encoders.py; the same",
     "pip install": "installed by .ci/run; the names of extras are checked here",
     "pytest": ".ci/run runs it",
