@@ -31,7 +31,7 @@ from pathosnet.experiments.run_folder import Run, choose_part
 from pathosnet.experiments.train import train
 
 RUN_FILES = {
-    *("README.md", "config.json", "model.safetensors", "run.json", "split.csv"),
+    *("README.md", "config.json", "embeddings.safetensors", "model.safetensors", "run.json", "split.csv"),
     *("metrics.json", "predictions.csv", "confusion_matrix.png"),
 }
 

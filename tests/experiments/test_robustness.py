@@ -151,7 +151,8 @@ def test_mean_and_deviation_over_the_seeds(finished, corpus):
     assert point.sd("accuracy") == pytest.approx(np.std(values, ddof=1))
 
 
-def test_recordings_are_read_once_for_all_word_error_rates(finished, corpus, monkeypatch):
+def test_recordings_are_read_once_for_all_word_error_rates(finished, corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATHOSNET_CACHE", str(tmp_path))  # an empty store of features
     read = []
     load = read_ahead.read_recording
     monkeypatch.setattr(read_ahead, "read_recording", lambda path: read.append(path) or load(path))
