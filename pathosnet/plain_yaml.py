@@ -3,7 +3,7 @@
 from typing import Any
 
 MAX_DEPTH = 100
-"""Of lists in lists, which take the parser ever more time."""
+"""Depth of lists in lists, which take the parser ever more time."""
 
 
 def parse_yaml(text: str) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 2000
 FEWEST_POINTS = 10
-"""Of fewer utterances t-SNE says nothing; the two principal components are drawn."""
+"""Utterances below which t-SNE says nothing; the two principal components are drawn."""
 PERPLEXITY = 30.0
 DIMENSIONS = 50
 """Principal components that t-SNE begins with, as its authors do."""

@@ -25,7 +25,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """What a model says of test utterances beside the truth, one row each (for each seed).
+    """Answers of a model beside the truth, one row a test utterance (for each seed).
 
     Args:
         labels: names of the outputs.

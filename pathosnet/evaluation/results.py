@@ -120,7 +120,7 @@ class MultiTaskResults:
     """Figures of emotions and of dimensions."""
 
     parts: tuple[Results | DimensionResults, ...]
-    """Of each kind, as far as there are utterances of which it is known."""
+    """Those of each kind that is known of any utterance."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON values, for ``metrics.json``: ``emotions`` and ``dimensions``."""

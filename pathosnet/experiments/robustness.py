@@ -16,7 +16,7 @@ from pathosnet.corpora import Corpus, read_manifest
 from pathosnet.corpora.contents import identify
 from pathosnet.errors import InputError
 from pathosnet.evaluation import measure, measure_word_errors
-from pathosnet.evaluation.plots import Panel, plot_panels
+from pathosnet.evaluation.panels import Panel, plot_panels
 from pathosnet.experiments.config import AUTO, TrainConfig
 from pathosnet.experiments.evaluate import compute_outputs
 from pathosnet.experiments.prepare import extraction_device, open_store, say_notes

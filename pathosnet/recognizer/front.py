@@ -79,7 +79,7 @@ class Batch(NamedTuple):
     adapted: list[dict[str, Tensor]]
     """As the network reads them: adapted to the speaker's profile, where there is one."""
     names: list[str]
-    """Of their files, where they have some."""
+    """Names of their files, where they have some."""
     warnings: list[tuple[str, ...]]
     profiles: Sequence[Profile | None]
 

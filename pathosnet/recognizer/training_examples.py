@@ -45,7 +45,7 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class TrainingExamples:
-    """What the classifier reads of training utterances.
+    """Training utterances as the classifier reads them.
 
     Args:
         embeddings: ``(utterances, feature_dim)``; only their directions count.

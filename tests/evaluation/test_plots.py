@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pathosnet.evaluation import plot_confusion_matrix
-from pathosnet.evaluation.plots import Panel, plot_panels
+from pathosnet.evaluation.panels import Panel, plot_panels
 
 LABELS = ("happiness", "anger", "sadness", "neutral")
 CONFUSION = [[8, 1, 1, 0], [0, 5, 0, 5], [2, 0, 6, 2], [0, 0, 0, 0]]

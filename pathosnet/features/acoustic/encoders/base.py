@@ -92,21 +92,11 @@ class SpeechEncoder(nn.Module, ABC):
 
     @property
     def norm(self) -> nn.Module | None:
-        """What normalizes the hidden states of the last layer, if it is not a part of that."""
+        """The norm over the hidden states of the last layer, if that has none itself."""
         return None
 
     def states_from(self, x: Tensor, lengths: Sequence[int], layers: Sequence[int], *, start: int = 0) -> Tensor:
-        """Goes on from the hidden states of one layer; only of an encoder that has ``layers``.
-
-        Args:
-            x: of all recordings behind one another, ``(vectors, dim)``.
-            lengths: vectors of each recording.
-            layers: see ``forward``; none below ``start``.
-            start: the layer that ``x`` comes from.
-
-        Returns:
-            ``(layers, vectors, dim)``.
-        """
+        """Goes on from the hidden states of one layer, see WhisperEncoder; only of an encoder that has ``layers``."""
         raise NotImplementedError
 
     @abstractmethod

@@ -27,7 +27,7 @@ class TopLayers(nn.Module):
     """
 
     changes: Sequence[nn.Module] | None = None
-    """What is trained of each layer in place of its weights, the highest layer first; see ``low_rank``."""
+    """Low-rank changes that are trained in place of each layer's weights, the highest layer first; see ``low_rank``."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class TopLayers(nn.Module):
 
     @property
     def layers_from_top(self) -> Sequence[nn.Module]:
-        """What is trained of the layers, the highest first, the norm above the last layer with it."""
+        """The trained parts of the layers, the highest first, the norm above the last layer with it."""
         if self.changes is not None:
             return self.changes
         top = list(self.layers)[::-1]

@@ -65,7 +65,7 @@ class Whisper(SpeechEncoder):
 
     @property
     def norm(self) -> nn.Module:
-        """What normalizes the hidden states of the last layer."""
+        """The norm over the hidden states of the last layer."""
         norm: nn.Module = self.network.layer_norm  # type: ignore[assignment]
         return norm
 

@@ -26,7 +26,7 @@ from pathosnet.features.registry import feature_name
 
 OVERLAP_SECONDS = 6  # of the windows of long recordings
 SECONDS_TOGETHER = {"cpu": 30, "cuda": 300}
-"""Of recordings that are computed at once; more does not make larger products faster."""
+"""Length of the recordings that are computed at once; more does not make larger products faster."""
 
 
 @register_extractor
