@@ -4,7 +4,7 @@ from speech_encoders import whisper_folder
 from pathosnet import cli
 from pathosnet.errors import InputError
 from pathosnet.features.acoustic.encoders import known as catalogue
-from pathosnet.features.acoustic.encoders.opening import open_speech_encoder
+from pathosnet.features.acoustic.encoders.opening import fetch, open_speech_encoder
 from pathosnet.weights.encoders import add_encoder, get_encoder, verify_encoder
 
 
@@ -44,6 +44,21 @@ def test_what_is_not_here_and_cannot_be_fetched(tmp_path):
         get_encoder("whisper")
     with pytest.raises(InputError, match="no such folder"):
         add_encoder("whisper-small", tmp_path / "nothing")
+
+
+def test_where_there_is_no_network_nothing_is_tried_again_and_again(monkeypatch, connect):
+    connect("http://127.0.0.1:9")  # nobody answers there
+    tried = []
+
+    def download(*arguments, local_files_only=False, **options):
+        if local_files_only:
+            raise FileNotFoundError
+        tried.append(arguments)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(InputError, match=r"hf:somebody/small: cannot be fetched, .*; check the name and the network"):
+        fetch("somebody/small", None)
+    assert tried == []
 
 
 def test_copies_of_a_known_encoder_go_by_its_name(tmp_path, monkeypatch):

@@ -105,7 +105,7 @@ def fetch(repository: str, revision: str | None, known: KnownEncoder | None = No
     Raises:
         InputError: it cannot be fetched, and was not fetched before.
     """
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
 
     name = known.name if known else f"{HUB_PREFIX}{repository}" + (f"@{revision}" if revision else "")
     here = _fetched(repository, revision)
@@ -116,6 +116,8 @@ def fetch(repository: str, revision: str | None, known: KnownEncoder | None = No
     try:
         if known:
             announce(known)
+        # Asked once: without a network, the download below would try again and again for half a minute.
+        HfApi().model_info(repository, revision=revision, timeout=10)
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, ignore_patterns="*/*"))
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(repository, revision=revision, allow_patterns=FILES + PICKLED))
